@@ -1,0 +1,1 @@
+"""What proves that seegrad works: library, notebooks and browser."""

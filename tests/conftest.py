@@ -1,0 +1,41 @@
+"""What several tests start from: a JupyterLab, a browser, and a page that must stay clean."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.tools.browser import launch
+from tests.tools.course import CHAPTERS
+from tests.tools.lab import Lab, running_lab
+from tests.tools.notebook_page import NotebookPage
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """A JupyterLab on a copy of the chapters: what a test runs is never written to the original."""
+    root = tmp_path_factory.mktemp("course")
+    shutil.copytree(CHAPTERS, root / "chapters")
+    with running_lab(root) as lab:
+        yield lab
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium without a window."""
+    with sync_playwright() as playwright, launch(playwright) as browser:
+        yield browser
+
+
+@pytest.fixture
+def page(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
+    """A fresh page; at the end of the test it must have logged no error and called no other host.
+
+    A test that provokes an error on purpose looks at `page.console_errors` and then clears it.
+    """
+    with browser.new_context(reduced_motion="reduce") as context:
+        page = NotebookPage(context.new_page(), lab)
+        yield page
+        assert page.console_errors == []
+        assert page.hosts <= {"127.0.0.1", "localhost"}

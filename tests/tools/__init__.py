@@ -1,0 +1,1 @@
+"""What runs, checks and photographs the notebooks; `make` and the tests both use it."""
