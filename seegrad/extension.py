@@ -1,0 +1,48 @@
+"""``%load_ext seegrad``: record each cell of a notebook as it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from seegrad.recording import recorder
+
+_loaded: dict[int, _Cells] = {}
+
+
+class _Cells:
+    """Starts a recording when a cell starts, and stops it when the cell is over."""
+
+    def __init__(self, shell: Any):
+        self.shell = shell
+        self.recording = False
+
+    def start(self, *_: Any) -> None:
+        if not self.recording:
+            self.recording = True
+            # IPython 9 has counted the running cell already when it says that a cell begins.
+            recorder().start(f"[{self.shell.execution_count - 1}]")
+
+    def stop(self, *_: Any) -> None:
+        if self.recording:
+            self.recording = False
+            recorder().stop()
+
+
+def load(shell: Any) -> None:
+    """Record from the running cell on. Loading twice is the same as loading once."""
+    if id(shell) in _loaded:
+        return
+    cells = _loaded[id(shell)] = _Cells(shell)
+    shell.events.register("pre_run_cell", cells.start)
+    shell.events.register("post_run_cell", cells.stop)
+    cells.start()
+
+
+def unload(shell: Any) -> None:
+    """Record no further."""
+    cells = _loaded.pop(id(shell), None)
+    if cells is None:
+        return
+    shell.events.unregister("pre_run_cell", cells.start)
+    shell.events.unregister("post_run_cell", cells.stop)
+    cells.stop()

@@ -1,0 +1,107 @@
+"""What autograd's engine did in one backward pass: which nodes it ran, and what they were sent.
+
+This file knows nodes and gradients only; it has never heard of ops, cells or pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+
+from torch import Tensor
+from torch.autograd.graph import Node
+
+SHALLOW = 10_000
+"""A graph of up to this many nodes is freed well within any stack."""
+
+STACK = 120 * 2**20
+"""What Linux leaves room for below the main thread's stack, in bytes, less a margin."""
+
+Gradients = tuple[Tensor | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """The engine ran one node.
+
+    ``incoming``: what arrived, one gradient for each output of its forward op, already summed;
+    ``sent[i]``: what left for ``node.next_functions[i]``, not yet summed.
+    """
+
+    node: Node
+    incoming: Gradients
+    sent: Gradients
+
+
+@dataclass(slots=True)
+class Tape:
+    """The visits of one backward pass, in the engine's order."""
+
+    visits: list[Visit] = field(default_factory=list)
+
+
+def is_accumulator(node: Node) -> bool:
+    """Is this the node that adds to a leaf's ``.grad``? Then ``node.variable`` is the leaf."""
+    return node.name() == "torch::autograd::AccumulateGrad"
+
+
+def walk(roots: Iterable[Node]) -> list[Node]:
+    """Which nodes can a backward pass from ``roots`` reach? Each once, the nearest first.
+
+    >>> import torch
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> [node.name() for node in walk([torch.dot(x, x).grad_fn])]
+    ['DotBackward0', 'torch::autograd::AccumulateGrad']
+    """
+    nodes = list(roots)
+    seen = set(nodes)
+    for node in nodes:  # the list grows while it is read: breadth first, and no recursion
+        for child, _ in node.next_functions:
+            if child is not None and child not in seen:
+                seen.add(child)
+                nodes.append(child)
+    if len(nodes) > SHALLOW:
+        _deepen_stack()
+    return nodes
+
+
+def _deepen_stack() -> None:
+    """Let the main thread's stack grow as far as the system allows, up to ``STACK`` bytes.
+
+    PyTorch frees a graph without recursion until Python has seen its nodes; after that (2.13) each
+    node's object frees the next one's, some 200 bytes deep. A chain of 30,000 then overflows 8 MB.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows: its main thread's stack cannot grow
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_STACK)
+    limit = STACK if hard == resource.RLIM_INFINITY else min(STACK, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_STACK, (limit, hard))
+
+
+@contextmanager
+def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor]) -> Iterator[Tape]:
+    """Write down each visit the engine pays to one of ``nodes`` while the block runs.
+
+    ``keep`` turns a gradient into what the tape holds of it: a copy, a summary, or itself.
+    The hooks are gone when the block ends, however it ends.
+    """
+    tape = Tape()
+
+    def visit(node: Node, sent: Gradients, incoming: Gradients) -> None:
+        tape.visits.append(Visit(node, _kept(incoming, keep), _kept(sent, keep)))
+
+    handles = [node.register_hook(partial(visit, node)) for node in nodes]
+    try:
+        yield tape
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _kept(gradients: Gradients, keep: Callable[[Tensor], Tensor]) -> Gradients:
+    return tuple(None if gradient is None else keep(gradient) for gradient in gradients)

@@ -1,0 +1,60 @@
+"""``%load_ext seegrad`` records the cells that run from then on."""
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+
+@pytest.fixture
+def shell():
+    shell = InteractiveShell()
+    yield shell
+    shell.run_cell("%unload_ext seegrad")
+
+
+def last_op(shell: InteractiveShell, name: str):
+    from seegrad.recording import recorder
+
+    return recorder().value(shell.user_ns[name]).op
+
+
+def run(shell: InteractiveShell, code: str) -> None:
+    result = shell.run_cell(code, store_history=True)
+    assert result.success, result
+
+
+def test_cells_are_recorded_with_their_number(shell):
+    run(shell, "import torch\n%load_ext seegrad")
+    run(shell, "x = torch.ones(2)\ny = x * 2")
+    op = last_op(shell, "y")
+    assert (op.text, op.recording.cell) == ("x * 2", "[2]")
+
+
+def test_the_cell_that_loads_is_recorded_from_there_on(shell):
+    run(shell, "import torch\na = torch.ones(2) * 2\n%load_ext seegrad\nb = a * 3")
+    assert last_op(shell, "a") is None
+    assert last_op(shell, "b").text == "a * 3"
+
+
+def test_a_cell_that_raises_is_recorded_and_the_next_one_too(shell):
+    run(shell, "import torch\n%load_ext seegrad")
+    assert not shell.run_cell("x = torch.ones(2) * 2\n1 / 0").success
+    run(shell, "y = x + 1")
+    assert last_op(shell, "x").text == "torch.ones(2) * 2"
+    assert last_op(shell, "y").text == "x + 1"
+
+
+def test_loading_twice_records_once_and_unloading_stops(shell):
+    run(shell, "import torch\n%load_ext seegrad\n%reload_ext seegrad")
+    run(shell, "x = torch.ones(2)")
+    run(shell, "%unload_ext seegrad")
+    run(shell, "y = x * 2")
+    assert last_op(shell, "x").name == "ones"
+    assert last_op(shell, "y") is None
+
+
+def test_between_cells_nothing_is_recorded(shell):
+    import torch
+
+    run(shell, "import torch\n%load_ext seegrad")
+    shell.user_ns["z"] = torch.ones(2) * 2
+    assert last_op(shell, "z") is None
