@@ -1,0 +1,271 @@
+"""What came back: the gradient on every edge of one backward pass, in the engine's order.
+
+A pass is either *replayed* (autograd runs again on the graph that is still there, and nothing of
+the learner's changes) or *remembered* (the learner's own ``backward()`` was recorded as it ran).
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.autograd.graph import Node, get_gradient_edge
+
+from seegrad.errors import FreedError, InputError
+from seegrad.formatting import shape as shape_text
+from seegrad.recording import Op, Recorder, recorder, unrecorded
+from seegrad.tape import Gradients, Visit, is_accumulator, listen, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The gradient on one edge, before it was summed with what others sent to the same place.
+
+    ``place``: which of the sender's ``next_functions``; ``slot``: which output of ``target``.
+    """
+
+    place: int
+    target: Node
+    slot: int
+    gradient: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One node's turn.
+
+    Attributes
+    ----------
+    node: the autograd node; an ``AccumulateGrad`` at a leaf.
+    op: the learner's op that made it; ``None`` at a leaf or if it was not recorded.
+    incoming: the upstream gradient, one for each output of the node's forward op, summed.
+    sent: what it sent on, edge by edge; empty at a leaf.
+    leaf: the leaf, at a leaf; ``incoming[0]`` is then what is added to its ``.grad``.
+    """
+
+    node: Node
+    op: Op | None
+    incoming: Gradients
+    sent: tuple[Flow, ...]
+    leaf: Tensor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One backward pass: its seed (the v of v^T J) and its steps.
+
+    ``remembered`` tells a pass that the learner's own ``backward()`` made from a replayed one.
+    """
+
+    seed: Tensor
+    steps: tuple[Step, ...]
+    remembered: bool = False
+
+    def added(self, leaf: Tensor) -> Tensor | None:
+        """What this pass adds to ``leaf.grad``; ``None`` if it never gets there."""
+        for step in self.steps:
+            if step.leaf is leaf:
+                return step.incoming[0]
+        return None
+
+
+@unrecorded
+def replay(y: Tensor, v: Tensor | None = None) -> Pass:
+    """What would ``y.backward(v)`` do, step by step? Runs it and changes nothing.
+
+    ``.grad``, values, version counters, hooks, random state and the graph stay as they are: the
+    pass runs through ``torch.autograd.grad(..., retain_graph=True)``, listened to by hooks.
+
+    Parameters
+    ----------
+    y: any tensor that requires a gradient, recorded or not.
+    v: the upstream gradient, of y's shape; may be left out if y has exactly one element.
+
+    Raises
+    ------
+    InputError: y is no tensor or needs no gradient; v is missing or does not fit.
+    FreedError: an earlier ``backward()`` freed the graph.
+
+    >>> import torch
+    >>> x = torch.arange(4.0, requires_grad=True)
+    >>> run = replay(2 * torch.dot(x, x))
+    >>> [step.node.name() for step in run.steps]
+    ['MulBackward0', 'DotBackward0', 'torch::autograd::AccumulateGrad']
+    >>> run.added(x), x.grad
+    (tensor([ 0.,  4.,  8., 12.]), None)
+    """
+    require_gradient(y)
+    seed = seed_for(y, v)
+    root = get_gradient_edge(y).node
+    nodes = walk([root])
+    leaves = [node for node in nodes if is_accumulator(node)]
+    # Autograd refuses to start at a leaf whose gradient it is also asked for by node: a leaf's own
+    # pass has one step, and needs no engine.
+    if is_accumulator(root):
+        return Pass(seed, (Step(root, None, (seed,), (), y),))
+    variables = [leaf.variable for leaf in leaves]  # type: ignore[attr-defined]
+    inner = [node for node in nodes if not is_accumulator(node)]
+    watcher = recorder()
+    with _untouched(nodes, watcher), listen(inner, Tensor.detach) as tape:
+        try:
+            totals = torch.autograd.grad(y, variables, seed, retain_graph=True, allow_unused=True)
+        except RuntimeError as error:
+            if "second time" in str(error):
+                raise FreedError from error
+            raise
+    arrivals: dict[Node, Tensor | None] = dict(zip(leaves, totals, strict=True))
+    return Pass(seed, tuple(_steps(tape.visits, arrivals, watcher)))
+
+
+@unrecorded
+def remembered(y: Tensor) -> list[Pass]:
+    """The passes that the learner's own ``backward()`` calls on ``y`` made, oldest first."""
+    watcher = recorder()
+    passes = []
+    for tape in watcher.value(y).passes:
+        arrivals = {v.node: v.incoming[0] for v in tape.visits if is_accumulator(v.node)}
+        inner = [visit for visit in tape.visits if not is_accumulator(visit.node)]
+        seed = inner[0].incoming[get_gradient_edge(y).output_nr] if inner else None
+        if seed is not None:
+            steps = tuple(_steps(inner, arrivals, watcher))
+            passes.append(Pass(seed, steps, remembered=True))
+    return passes
+
+
+def require_gradient(y: object) -> None:
+    """Raise InputError, saying why, unless ``y`` is a tensor with a gradient to follow."""
+    if not isinstance(y, Tensor):
+        raise InputError(
+            f"This needs a tensor, and got {y!r} ({type(y).__name__}). Give it the result of a "
+            "computation on a tensor with requires_grad=True, for example y = 2 * torch.dot(x, x)."
+        )
+    if y.requires_grad:
+        return
+    op = recorder().value(y).op
+    if op is None:
+        reason = "nothing about it was recorded, and it"
+    elif any(value.requires_grad for value in op.inputs):
+        reason = f"{op.text} cut it off from what it was computed from: it"
+    else:
+        reason = f"it comes from {op.text}, which uses no tensor with requires_grad=True. It"
+    raise InputError(
+        f"This tensor has no graph behind it: {reason} does not require a gradient. "
+        "Set requires_grad=True on a tensor you want a gradient for, compute from that one, "
+        "and look at the result before any detach()."
+    )
+
+
+def seed_for(y: Tensor, v: Tensor | None) -> Tensor:
+    """The upstream gradient that ``y.backward(v)`` starts from; ones for a one-element y.
+
+    >>> seed_for(torch.tensor([[3.0]]), None)
+    tensor([[1.]])
+    """
+    if v is None:
+        if y.numel() == 1:
+            return torch.ones_like(y)
+        if y.numel() == 0:
+            raise InputError(f"y is empty, of shape {shape_text(y.shape)}: it has no gradient.")
+        sizes = ", ".join(str(size) for size in y.shape)
+        raise InputError(
+            f"y has shape {shape_text(y.shape)}, so there is no single gradient to send back: "
+            f"give a v of the same shape, one weight for each element of y. v=torch.ones({sizes}) "
+            "gives the gradient of y.sum()."
+        )
+    if not isinstance(v, Tensor):
+        raise InputError(f"v must be a tensor of y's shape {shape_text(y.shape)}, and is {v!r}.")
+    if v.shape != y.shape:
+        raise InputError(
+            f"v has shape {shape_text(v.shape)}, but y has shape {shape_text(y.shape)}: "
+            "v holds one weight for each element of y, so give it y's shape."
+        )
+    return v.detach().to(y.dtype)
+
+
+def _steps(
+    visits: Iterable[Visit], arrivals: dict[Node, Tensor | None], watcher: Recorder
+) -> Iterator[Step]:
+    """The visits as steps; each leaf right after the last node that sends to it, as in the engine.
+
+    The engine takes the ready node with the highest sequence number, and a leaf's is the highest.
+    """
+    visits = list(visits)
+    last_sender = {
+        target: place
+        for place, visit in enumerate(visits)
+        for target, _ in visit.node.next_functions
+        if target in arrivals
+    }
+    for place, visit in enumerate(visits):
+        node = visit.node
+        flows = [
+            Flow(place, target, slot, gradient)
+            for place, ((target, slot), gradient) in enumerate(
+                zip(node.next_functions, visit.sent, strict=True)
+            )
+            if target is not None
+        ]
+        yield Step(node, watcher.owner(node), visit.incoming, tuple(flows), None)
+        for leaf in dict.fromkeys(flow.target for flow in flows):
+            if last_sender.get(leaf) == place:
+                variable: Tensor = leaf.variable  # type: ignore[attr-defined]
+                yield Step(leaf, None, (arrivals[leaf],), (), variable)
+
+
+@unrecorded
+def local_jacobian(node: Node, output: torch.Size, dtype: torch.dtype) -> list[Tensor] | None:
+    """What is the Jacobian of one op, for each of its inputs?
+
+    ``node`` is given one-hot upstream gradients, one for each element of its output, and sends
+    back a row for each.
+
+    Returns
+    -------
+    One matrix (elements of the output x elements of the input) for each input a gradient goes to;
+    ``None`` where the node cannot be asked: its graph was freed, or it is a learner's own Function
+    whose code should not run unasked.
+    """
+    if isinstance(node, torch.autograd.function.BackwardCFunction):
+        return None
+    run = cast(Callable[[Tensor], Tensor | tuple[Tensor | None, ...]], node)
+    rows: list[tuple[Tensor, ...]] = []
+    with torch.no_grad():
+        for one_hot in torch.eye(output.numel(), dtype=dtype):
+            try:
+                sent = run(one_hot.reshape(output))
+            except RuntimeError:
+                return None
+            sent = (sent,) if isinstance(sent, Tensor) else sent
+            rows.append(tuple(gradient.flatten() for gradient in sent if gradient is not None))
+    return [torch.stack(matrix) for matrix in zip(*rows, strict=True)]
+
+
+@contextmanager
+def _untouched(nodes: list[Node], watcher: Recorder) -> Iterator[None]:
+    """Undo what a pass does beside computing gradients: random state, and retained gradients."""
+    retained = [(tensor, tensor.grad) for tensor in _retaining(nodes, watcher)]
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            for tensor, grad in retained:
+                tensor.grad = grad
+
+
+def _retaining(nodes: list[Node], watcher: Recorder) -> list[Tensor]:
+    """The inner tensors of a graph that the learner called ``retain_grad()`` on.
+
+    Autograd cannot list them. The recorder knows those it saw; if part of the graph was not
+    recorded, the rest is looked for among everything Python holds.
+    """
+    everywhere = any(watcher.owner(node) is None for node in nodes if not is_accumulator(node))
+    if not everywhere:
+        return [tensor for tensor in watcher.tensors() if tensor.retains_grad]
+    # The type is asked for, not the object: some answer isinstance with code of their own.
+    held = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
+    return [tensor for tensor in held if tensor.retains_grad]

@@ -1,0 +1,293 @@
+"""How the ops of one result hang together: the graph that is drawn.
+
+Autograd's graph says where gradients travel. The recording says what else there was: constants,
+and the paths that ``detach`` or ``no_grad`` cut. This file joins the two, an op to a vertex, and
+gathers the steps of a backward pass by vertex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from torch import Tensor
+from torch.autograd.graph import Node, get_gradient_edge
+
+from seegrad.backward import Pass, Step
+from seegrad.recording import Op, Recorder, Value, recorder, unrecorded
+from seegrad.tape import is_accumulator, walk
+
+Link = tuple[Node, int]
+"""One edge of autograd's graph: a node, and which of its ``next_functions``."""
+
+_ARITHMETIC = frozenset(
+    f"{prefix}{name}{suffix}"
+    for name in ("add", "sub", "mul", "div", "truediv", "pow", "true_divide")
+    for prefix, suffix in (("", ""), ("", "_"), ("__r", "__"))
+)
+"""Ops whose plain numbers are drawn as constants: those written as an operator between two."""
+
+
+@dataclass(slots=True, eq=False)
+class Vertex:
+    """One box of the picture.
+
+    Attributes
+    ----------
+    kind: "leaf" wants a gradient; "op" ran; "constant" is a tensor or number no gradient goes to.
+    value: what it holds; ``None`` for a plain number, or where nothing was recorded.
+    op: the op, at an op.
+    nodes: the autograd nodes it stands for, the last one to run forward first; none if no
+        gradient passes.
+    leaf: the leaf tensor, at a leaf.
+    number: the plain number, at a constant that is no tensor.
+    """
+
+    kind: Literal["leaf", "op", "constant"]
+    value: Value | None = None
+    op: Op | None = None
+    nodes: list[Node] = field(default_factory=list)
+    leaf: Tensor | None = None
+    number: complex | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Edge:
+    """``source`` was used to compute ``target``.
+
+    Along a "gradient" edge a gradient comes back; ``link`` says which edge of autograd's it is,
+    and ``place`` which of the target op's inputs it belongs to (``None`` if that is unknown).
+    A "cut" edge is where one would, had ``word`` ("detach", "no_grad", …) not severed it.
+    """
+
+    source: Vertex
+    target: Vertex
+    kind: Literal["gradient", "constant", "cut"]
+    link: Link | None = None
+    place: int | None = None
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """The graph of one result. ``vertices`` come inputs first; ``root`` made the result."""
+
+    vertices: tuple[Vertex, ...]
+    edges: tuple[Edge, ...]
+    root: Vertex
+
+    def first_users(self) -> dict[Vertex, Op]:
+        """For each vertex that an op uses, the first op that does."""
+        users: dict[Vertex, Op] = {}
+        for edge in self.edges:
+            if edge.target.op is not None:
+                users.setdefault(edge.source, edge.target.op)
+        return users
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One vertex's turn in a backward pass.
+
+    Attributes
+    ----------
+    vertex: where the pass is.
+    arrived: what came along each edge (``None``: the seed, at the root), in the order it came.
+    total: their sum, as autograd made it.
+    sent: what left along each edge.
+    """
+
+    vertex: Vertex
+    arrived: tuple[tuple[Edge | None, Tensor], ...]
+    total: Tensor | None
+    sent: tuple[tuple[Edge, Tensor], ...]
+
+
+@unrecorded
+def structure(y: Tensor) -> Structure:
+    """What was ``y`` computed from? The graph behind any tensor that requires a gradient.
+
+    >>> import torch, seegrad
+    >>> with seegrad.record():
+    ...     x = torch.arange(4.0, requires_grad=True)
+    ...     y = 2 * torch.dot(x, x)
+    >>> [vertex.op.text if vertex.op else vertex.kind for vertex in structure(y).vertices]
+    ['leaf', 'torch.dot(x, x)', 'constant', '2 * torch.dot(x, x)']
+    """
+    return _Builder(recorder()).build(y)
+
+
+class _Builder:
+    """Gathers vertices and edges from ``y`` backwards; used once."""
+
+    def __init__(self, watcher: Recorder):
+        self.watcher = watcher
+        self.edges: list[Edge] = []
+        self.of_op: dict[Op | None, Vertex] = {}
+        self.of_leaf: dict[int, Vertex] = {}
+        self.taken: set[tuple[Vertex, int]] = set()
+        self.of_node: dict[Node, Vertex] = {}
+        self.of_value: dict[Value, Vertex] = {}
+        self.unread: list[Vertex] = []
+
+    def build(self, y: Tensor) -> Structure:
+        nodes = walk([get_gradient_edge(y).node])
+        for node in nodes:
+            self._place(node)
+        root = self.of_node[nodes[0]]
+        if root.value is None or root.kind == "op":
+            root.value = self.watcher.value(y)
+        for node in nodes:
+            self._connect(node)
+        while self.unread:
+            self._read_inputs(self.unread.pop())
+        return Structure(_inputs_first(root, self.edges), tuple(self.edges), root)
+
+    def _place(self, node: Node) -> None:
+        """Find the vertex that ``node`` belongs to, or make one."""
+        if is_accumulator(node):
+            leaf: Tensor = node.variable  # type: ignore[attr-defined]
+            vertex = Vertex("leaf", self.watcher.value(leaf), nodes=[node], leaf=leaf)
+            self.of_node[node] = self.of_leaf[id(leaf)] = vertex
+            return
+        op = self.watcher.owner(node)
+        owner = Vertex("op") if op is None else self._vertex_of(op)
+        owner.nodes.append(node)
+        self.of_node[node] = owner
+
+    def _vertex_of(self, op: Op) -> Vertex:
+        if op not in self.of_op:
+            self.of_op[op] = Vertex("op", op=op)
+            self.unread.append(self.of_op[op])
+        return self.of_op[op]
+
+    def _connect(self, node: Node) -> None:
+        """Add the edges along which ``node`` sends gradients to other vertices."""
+        target = self.of_node[node]
+        for link, (child, _) in enumerate(node.next_functions):
+            if child is not None and self.of_node[child] is not target:
+                source = self.of_node[child]
+                place = self._input_place(source, target)
+                self.edges.append(Edge(source, target, "gradient", (node, link), place))
+
+    def _input_place(self, source: Vertex, target: Vertex) -> int | None:
+        """Which input of the op is this edge: the first one from ``source`` not taken yet.
+
+        Autograd's own order will not do: ``1 - x`` swaps its operands on the way.
+        """
+        for place, value in enumerate(target.op.inputs if target.op else ()):
+            if (target, place) not in self.taken and self._holder(value) is source:
+                self.taken.add((target, place))
+                return place
+        return None
+
+    def _holder(self, value: Value) -> Vertex | None:
+        """The vertex that ``value`` comes from, if gradients travel to it."""
+        return self.of_leaf.get(id(value.tensor)) if value.leaf else self.of_op.get(value.op)
+
+    def _read_inputs(self, vertex: Vertex) -> None:
+        """Add what the recording knows of an op's inputs: values, constants, cuts."""
+        op = vertex.op
+        if op is None:
+            return
+        for place, value in enumerate(op.inputs):
+            holder = self._holder(value)
+            if holder is not None and holder.value is None:
+                holder.value = value
+            if (vertex, place) not in self.taken:
+                self._add_still_input(vertex, value)
+        if op.name in _ARITHMETIC:
+            for number in op.args:
+                if isinstance(number, int | float | complex) and not isinstance(number, bool):
+                    self.edges.append(Edge(Vertex("constant", number=number), vertex, "constant"))
+
+    def _add_still_input(self, vertex: Vertex, value: Value) -> None:
+        """An input along which no gradient comes back: a cut, a step above one, or a constant."""
+        if value.leaf:
+            source = self.of_leaf.setdefault(
+                id(value.tensor), Vertex("leaf", value, leaf=value.tensor)
+            )
+        elif value.op is not None and (value.requires_grad or _wants_gradient_above(value)):
+            source = self._vertex_of(value.op)
+            source.value = source.value or value
+        else:
+            source = self.of_value.setdefault(value, Vertex("constant", value))
+        severed = value.requires_grad and not (vertex.value and vertex.value.requires_grad)
+        word = _severed_by(vertex.op) if severed and vertex.op else ""
+        self.edges.append(Edge(source, vertex, "cut" if word else "constant", word=word))
+
+
+def _severed_by(op: Op) -> str:
+    """Why does no gradient pass from this op's output to its inputs?"""
+    if op.name in ("detach", "detach_", "data"):
+        return op.name
+    if not op.grad_enabled:
+        return "no_grad"
+    return "not differentiable"
+
+
+def _wants_gradient_above(value: Value) -> bool:
+    """Was ``value`` computed from anything that requires a gradient?"""
+    seen = {value}
+    pending = [value]
+    while pending:
+        op = pending.pop().op
+        for above in op.inputs if op else ():
+            if above.requires_grad:
+                return True
+            if above not in seen:
+                seen.add(above)
+                pending.append(above)
+    return False
+
+
+def _inputs_first(root: Vertex, edges: Iterable[Edge]) -> tuple[Vertex, ...]:
+    """The vertices in an order that puts every input before what it is used for."""
+    sources: dict[Vertex, list[Vertex]] = {}
+    for edge in edges:
+        sources.setdefault(edge.target, []).append(edge.source)
+    done: dict[Vertex, None] = {}
+    opened: set[Vertex] = set()
+    pending = [root]
+    while pending:
+        vertex = pending[-1]
+        if vertex in opened:
+            done[pending.pop()] = None
+        else:
+            opened.add(vertex)
+            pending.extend(v for v in reversed(sources.get(vertex, [])) if v not in opened)
+    return tuple(done)
+
+
+def itinerary(graph: Structure, run: Pass) -> tuple[Stop, ...]:
+    """The pass by vertex: an op's turn is over when the last of its nodes has run.
+
+    A vertex may stand for several nodes (``cross_entropy`` has two); what passes between them is
+    not shown, what enters and leaves is.
+    """
+    vertex_of = {node: vertex for vertex in graph.vertices for node in vertex.nodes}
+    edge_of = {edge.link: edge for edge in graph.edges if edge.link is not None}
+    remaining = {vertex: len(vertex.nodes) for vertex in graph.vertices}
+    arrived: dict[Vertex, list[tuple[Edge | None, Tensor]]] = {graph.root: [(None, run.seed)]}
+    totals: dict[Vertex, Tensor | None] = {}
+    sent: dict[Vertex, list[tuple[Edge, Tensor]]] = {}
+    stops = []
+    for step in run.steps:
+        vertex = vertex_of[step.node]
+        remaining[vertex] -= 1
+        totals.setdefault(vertex, _only(step))
+        for flow in step.sent:
+            edge = edge_of.get((step.node, flow.place))
+            if edge is not None and flow.gradient is not None:
+                sent.setdefault(vertex, []).append((edge, flow.gradient))
+                arrived.setdefault(edge.source, []).append((edge, flow.gradient))
+        if not remaining[vertex]:
+            came, left = tuple(arrived.get(vertex, ())), tuple(sent.get(vertex, ()))
+            stops.append(Stop(vertex, came, totals[vertex], left))
+    return tuple(stops)
+
+
+def _only(step: Step) -> Tensor | None:
+    """The upstream gradient of a node whose op has one output that was used."""
+    return next((gradient for gradient in step.incoming if gradient is not None), None)
