@@ -1,0 +1,184 @@
+// What every widget shares: elements, formulas, keys, and the frame with its four faces.
+
+const SVG = "http://www.w3.org/2000/svg";
+const MATHML = "http://www.w3.org/1998/Math/MathML";
+const PATIENCE = 5000; // ms to wait for the kernel before saying that one is needed
+const FACES = { live: "live", still: "still picture", code: "code", text: "text" };
+const TEXT_FIELD = "input:not([type=range]), textarea, select, [contenteditable]";
+
+/** @typedef {{get(trait: string): any, set(trait: string, value: any): void, save_changes(): void,
+ *    on(event: string, act: () => void): void, off(event: string, act: () => void): void}} Model
+ *  @typedef {Record<string, any>} Attributes */
+
+/** @template {Element} E @param {E} node @param {Attributes} attributes @param {(Node | string)[]} children */
+function dress(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, String(value));
+  node.append(...children);
+  return node;
+}
+
+/** An HTML element; strings among the children become text, never markup.
+ *  @template {keyof HTMLElementTagNameMap} T
+ *  @param {T} tag @param {Attributes} [attributes] @param {(Node | string)[]} children */
+export function html(tag, attributes = {}, ...children) {
+  return dress(document.createElement(tag), attributes, children);
+}
+
+/** An SVG element. @template {keyof SVGElementTagNameMap} T
+ *  @param {T} tag @param {Attributes} [attributes] @param {(Node | string)[]} children */
+export function svg(tag, attributes = {}, ...children) {
+  return dress(document.createElementNS(SVG, tag), attributes, children);
+}
+
+/** A button that keeps the focus when `ariaDisabled` switches it off, as `disabled` would not.
+ *  @param {string} label @param {() => void} act @param {Attributes} [attributes] */
+export function button(label, act, attributes = {}) {
+  const node = html("button", { type: "button", ...attributes }, label);
+  node.addEventListener("click", () => node.ariaDisabled !== "true" && act());
+  return node;
+}
+
+/** MathML as elements, or its LaTeX as text when the source is anything but plain MathML.
+ *  @param {string} mathml @param {string} latex @returns {Node} */
+export function formula(mathml, latex) {
+  const math = new DOMParser().parseFromString(mathml, "application/xml").documentElement;
+  const plain = [math, ...math.querySelectorAll("*")].every(
+    ({ namespaceURI, attributes }) =>
+      namespaceURI === MATHML && ![...attributes].some(({ name }) => /^on|href$/i.test(name)),
+  );
+  return plain ? document.importNode(math, true) : html("span", { class: "latex" }, latex);
+}
+
+/** Sets a trait here and in the kernel. @param {Model} model @param {string} trait @param {any} value */
+export function put(model, trait, value) {
+  model.set(trait, value);
+  model.save_changes();
+}
+
+/** Calls `acts[trait]` when that trait changes, until the returned function is called.
+ *  @param {Model} model @param {Record<string, () => void>} acts */
+export function listen(model, acts) {
+  for (const [trait, act] of Object.entries(acts)) model.on(`change:${trait}`, act);
+  return () => {
+    for (const [trait, act] of Object.entries(acts)) model.off(`change:${trait}`, act);
+  };
+}
+
+/** Binds keys for the live view, text fields excepted; an act that returns false leaves the key alone.
+ *  @param {{root: HTMLElement, live: HTMLElement}} stage
+ *  @param {Record<string, (target: Element) => boolean | void>} acts */
+export function keys({ root, live }, acts) {
+  root.addEventListener("keydown", (event) => {
+    const target = /** @type {Element} */ (event.target);
+    if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    if (live.hidden || target.matches(TEXT_FIELD)) return;
+    if (!Object.hasOwn(acts, event.key) || acts[event.key](target) === false) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+}
+
+/** Scrolls `scroller`, never the page, until `target` stands clear of its edges.
+ *  @param {Element} scroller @param {Element} target */
+export function reveal(scroller, target) {
+  const [port, box] = [scroller.getBoundingClientRect(), target.getBoundingClientRect()];
+  const across = box.left < port.left + 24 || box.right > port.right - 24;
+  const down = box.top < port.top || box.bottom > port.bottom;
+  if (!across && !down) return;
+  scroller.scrollTo({
+    left: scroller.scrollLeft + (across ? (box.left + box.right - port.left - port.right) / 2 : 0),
+    top: scroller.scrollTop + (down ? (box.top + box.bottom - port.top - port.bottom) / 2 : 0),
+    behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
+  });
+}
+
+/** A note on what the kernel was asked for; it owns up when no kernel answers. @param {string} doing */
+export function waiting(doing) {
+  const note = html("p", { class: "waiting", role: "status" }, doing);
+  setTimeout(() => (note.textContent = "This needs a running kernel, and none has answered."), PATIENCE);
+  return note;
+}
+
+/** A matrix of derivatives with named rows and columns, its cells coloured by sign and size.
+ *  @typedef {{rows: string[], columns: string[], cells: string[][], values: number[][]}} Matrix
+ *  @param {string} name @param {Matrix} matrix */
+export function matrix(name, { rows, columns, cells, values }) {
+  const most = Math.max(...values.flat().map(Math.abs).filter(Number.isFinite), Number.MIN_VALUE);
+  /** @param {string} text @param {number} value */
+  const cell = (text, value) => {
+    const td = html("td", { class: value < 0 ? "negative" : "positive" }, text);
+    td.style.setProperty("--size", `${Math.min(100, (100 * Math.abs(value)) / most) || 0}%`);
+    return td;
+  };
+  const head = html("tr", {}, html("td"), ...columns.map((column) => html("th", { scope: "col" }, column)));
+  const body = rows.map((row, i) =>
+    html("tr", {}, html("th", { scope: "row" }, row), ...cells[i].map((text, j) => cell(text, values[i][j]))),
+  );
+  const table = html("table", {}, html("caption", {}, name), head, ...body);
+  return html("div", { class: "matrix", tabindex: 0, role: "group", "aria-label": name }, table);
+}
+
+/** Text to read and to copy. @param {string} name @param {string} text */
+function listing(name, text) {
+  const pre = html("pre", { tabindex: 0, role: "group", "aria-label": name }, text);
+  const copy = button("copy", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      copy.textContent = "copied";
+    } catch {
+      getSelection()?.selectAllChildren(pre); // a page without https has no clipboard
+      copy.textContent = "selected";
+    }
+  });
+  return html("div", { class: "listing" }, pre, copy);
+}
+
+/** What stands in place of the live view. @param {Model} model @param {string} face */
+function panel(model, face) {
+  if (face === "problem") return html("p", { class: "problem", role: "note" }, model.get("problem"));
+  if (face !== "still") return listing(face, model.get(face === "code" ? "listing" : "text"));
+  if (!model.get("still")) return waiting("drawing…");
+  return html("img", { src: `data:image/png;base64,${model.get("still")}`, alt: model.get("alt") });
+}
+
+/** The frame a widget stands in: title, status, face switch, remark, faces. The widget fills `live`,
+ *  says its `state` beside the faces, and `announce`s what a screen reader should hear.
+ *  @param {Model} model @param {HTMLElement} el */
+export function frame(model, el) {
+  const [title, status] = [html("div", { class: "title" }), html("span", { class: "status" })];
+  const faces = Object.entries(FACES).map(([face, label]) =>
+    button(label, () => put(model, "face", face), { "data-face": face }),
+  );
+  const switches = html("div", { class: "faces", role: "group", "aria-label": "view" }, status, ...faces);
+  const header = html("div", { class: "header" }, title, switches);
+  const remark = html("p", { class: "remark" });
+  const [live, other] = [html("div", { class: "live" }), html("div")];
+  const voice = html("div", { class: "unseen", "aria-live": "polite" });
+  const hold = { class: "seegrad", role: "group", tabindex: -1, "data-lm-suppress-shortcuts": true };
+  const root = html("div", hold, header, remark, live, other, voice);
+
+  const show = () => {
+    const face = model.get("problem") ? "problem" : model.get("face");
+    title.textContent = root.ariaLabel = model.get("title");
+    remark.textContent = model.get("remark");
+    remark.hidden = !model.get("remark");
+    switches.hidden = face === "problem";
+    for (const node of faces) node.ariaPressed = String(node.dataset.face === face);
+    live.hidden = face !== "live";
+    other.replaceChildren(...(live.hidden ? [panel(model, face)] : []));
+  };
+  const traits = ["title", "problem", "remark", "face", "still", "listing", "text", "alt"];
+  const deafen = listen(model, Object.fromEntries(traits.map((trait) => [trait, show])));
+  show();
+  el.append(root);
+  return {
+    root,
+    live,
+    state: (/** @type {string} */ text) => void (status.textContent = text),
+    announce: (/** @type {string} */ text) => void (voice.textContent = text),
+    close() {
+      deafen();
+      root.remove();
+    },
+  };
+}

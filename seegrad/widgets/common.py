@@ -1,0 +1,112 @@
+"""What every widget has in common: four faces, one frame."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+import textwrap
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import anywidget
+import traitlets
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+_FOLDER = Path(__file__).parent
+
+
+def script(name: str) -> str:
+    """The one ES module of widget ``name``: ``common.js`` and its own file, joined.
+
+    A widget's module is loaded from memory, where a relative import has nothing to be relative to.
+    """
+    shared = re.sub(r"^export ", "", (_FOLDER / "common.js").read_text("utf-8"), flags=re.M)
+    own = (_FOLDER / f"{name}.js").read_text("utf-8")
+    return shared + re.sub(r'^import \{[^}]*\} from "\./common\.js";\n', "", own, flags=re.M)
+
+
+def style(name: str) -> str:
+    """The style sheet of widget ``name``: ``common.css`` and its own file."""
+    return "".join((_FOLDER / f"{part}.css").read_text("utf-8") for part in ("common", name))
+
+
+@lru_cache(maxsize=512)
+def mathml(latex: str) -> str:
+    """A formula as MathML, which browsers draw natively; "" for no formula.
+
+    >>> mathml("a^2")[:48]
+    '<math xmlns="http://www.w3.org/1998/Math/MathML"'
+    """
+    from latex2mathml.converter import convert
+
+    return convert(latex) if latex else ""
+
+
+class Picture(anywidget.AnyWidget):
+    """A widget with four faces: live, text (its ``repr``), still (``figure()``) and ``code()``.
+
+    A subclass sets the traits and draws ``figure``. ``problem`` holds a sentence when the input
+    could not be used; it then stands in place of the live view and of the text.
+    """
+
+    title = traitlets.Unicode().tag(sync=True)
+    problem = traitlets.Unicode().tag(sync=True)
+    remark = traitlets.Unicode().tag(sync=True)
+    face = traitlets.Enum(["live", "still", "code", "text"], "live").tag(sync=True)
+    text = traitlets.Unicode().tag(sync=True)
+    listing = traitlets.Unicode().tag(sync=True)
+    still = traitlets.Unicode().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    _shown_as: ClassVar[str] = "application/vnd.jupyter.widget-view+json"
+
+    def figure(self) -> Figure:
+        """The still picture, as a matplotlib figure."""
+        return sentence_figure(self.title, self.problem)
+
+    def code(self) -> str:
+        """The plain PyTorch that reproduces the numbers."""
+        return self.listing
+
+    def __repr__(self) -> str:
+        """The text equivalent: deterministic, with the numbers."""
+        return f"{self.title}: {self.problem}" if self.problem else self.text
+
+    def _repr_mimebundle_(self, **_: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The live view, with the still picture and the text where that cannot be shown."""
+        view = {"version_major": 2, "version_minor": 1, "model_id": self.model_id}
+        return {"text/plain": repr(self), "image/png": self._png(), self._shown_as: view}, {}
+
+    def _png(self) -> str:
+        figure = self.figure()
+        FigureCanvasAgg(figure)
+        buffer = io.BytesIO()
+        # No "Software" entry: the same picture is the same bytes, whoever draws it.
+        figure.savefig(buffer, format="png", dpi=96, metadata={"Software": None})
+        return base64.b64encode(buffer.getvalue()).decode("ascii")
+
+    @traitlets.observe("face")
+    def _fill_still(self, change: dict[str, Any]) -> None:
+        """The still picture is drawn when it is first asked for."""
+        if change["new"] == "still" and not self.still:
+            self.still = self._png()
+
+
+VALUE_INK = "#0b5ca8"
+GRADIENT_INK = "#b8470a"
+VALUE_WASH = "#e8f1fb"
+GRADIENT_WASH = "#fdeee3"
+TEXT_INK = "#1f2328"
+QUIET_INK = "#5b6270"
+LINE_INK = "#c9ced6"
+
+
+def sentence_figure(title: str, sentence: str) -> Figure:
+    """A figure that says one sentence."""
+    figure = Figure(figsize=(9, 1.4))
+    figure.text(0.02, 0.75, title, weight="bold", color=TEXT_INK)
+    figure.text(0.02, 0.1, textwrap.fill(sentence, 110), color=TEXT_INK, size=9, va="bottom")
+    return figure

@@ -1,0 +1,455 @@
+import { button, formula, frame, html, keys, listen, matrix, put, reveal, svg, waiting } from "./common.js";
+
+// graph(y): the computational graph, and the backward pass travelling it step by step.
+// The kernel sends the picture once; a step only changes classes and text.
+
+/** @typedef {import("./common.js").Model} Model
+ *  @typedef {import("./common.js").Matrix} Matrix
+ *  @typedef {{x: number, y: number, width: number, height: number}} Box
+ *  @typedef {{line: number, start: number, end: number}} Span a stretch of code, in Python's columns
+ *  @typedef {{cell: string, number: number, text: string}} Line
+ *  @typedef {Box & {id: string, kind: string, label: string, note: string, value: string, exact: string,
+ *    marks: string[], spans: Span[], slot: Box | null, text: string}} GraphNode
+ *  @typedef {{id: string, source: string, kind: string, points: number[][], label: number[] | null,
+ *    gradient: string, exact: string, step: number, word: string}} Edge
+ *  @typedef {Edge & {name: string}} Root of whose edge only points, label, gradient, exact and step are given
+ *  @typedef {{text: string, exact: string, of: string, terms: string[]}} Arriving
+ *  @typedef {{edge: string, text: string, exact: string, to: string}} Sent
+ *  @typedef {{name: string, before: string, added: string, after: string}} Grad
+ *  @typedef {{node: string, arriving: Arriving, rule: {mathml: string, latex: string, words: string},
+ *    sent: Sent[], remark: string, grad: Grad | null}} Step
+ *  @typedef {{code: Line[], width: number, height: number, nodes: GraphNode[], edges: Edge[], root: Root | null,
+ *    steps: Step[]}} Picture
+ *  @typedef {{node: string, heading: string, rows: {term: string, text: string, title?: string}[],
+ *    jacobian: Matrix | null}} Detail */
+
+const EMPTY = { code: [], width: 0, height: 0, nodes: [], edges: [], root: null, steps: [] };
+const PAD = 14; // px between a box's border and its text
+const MARGIN = 12; // px around the drawing, for rings and tags
+const LEAST = 0.8; // down to this scale the picture shrinks to fit its column; below, it scrolls
+
+// The code above the picture
+
+/** The line cut where spans begin and end, each piece in the inks of the spans that cover it.
+ *  @param {string} text @param {(Span & {ink: string})[]} spans */
+function inked(text, spans) {
+  const letters = [...text]; // Python counts code points
+  const cuts = [...new Set([0, letters.length, ...spans.flatMap(({ start, end }) => [start, end])])];
+  cuts.sort((a, b) => a - b);
+  return cuts.slice(1).map((end, i) => {
+    const piece = letters.slice(cuts[i], end).join("");
+    const inks = spans.filter((span) => span.start <= cuts[i] && end <= span.end).map(({ ink }) => ink);
+    return inks.length ? html("mark", { class: inks.join(" ") }, piece) : piece;
+  });
+}
+
+/** The learner's lines; `show` washes the expressions of the active node and of the one looked at.
+ *  @param {Line[]} lines */
+function codePanel(lines) {
+  const texts = lines.map(({ text }) => html("code", {}, text));
+  const cells = lines.map(({ cell }, i) => (cell === lines[i - 1]?.cell ? "" : cell));
+  const rows = lines.map(({ number }, i) =>
+    html("div", { class: "line", title: `line ${number}` }, html("span", { class: "gutter" }, cells[i]), texts[i]),
+  );
+  const long = lines.length > 8 ? { tabindex: 0 } : {}; // it scrolls, so the keyboard must reach it
+  const element = html("div", { class: "source", role: "group", "aria-label": "source code", ...long }, ...rows);
+  element.classList.toggle("unlabelled", !cells.some(Boolean));
+  /** @param {GraphNode | undefined} active @param {GraphNode | undefined} looked */
+  const show = (active, looked) => {
+    const spans = Object.entries({ active, looked }).flatMap(([ink, node]) =>
+      (node?.spans ?? []).map((span) => ({ ...span, ink })),
+    );
+    texts.forEach((code, i) => {
+      const here = spans.filter(({ line }) => line === i);
+      code.replaceChildren(...inked(lines[i].text, here));
+    });
+    const mark = element.querySelector("mark");
+    if (mark) reveal(element, mark);
+  };
+  return { element, show };
+}
+
+// The picture
+
+/** A curve through the points, level at each of them. @param {number[][]} points */
+function curve(points) {
+  const bends = points.slice(1).map(([x, y], i) => {
+    const [from, level] = points[i];
+    const middle = (from + x) / 2;
+    return `C${middle} ${level} ${middle} ${y} ${x} ${y}`;
+  });
+  return `M${points[0].join(" ")}${bends.join("")}`;
+}
+
+/** An edge, with the head of its gradient's arrow at the source, or where it is cut a gap with the word.
+ *  @param {Edge} edge */
+function wire({ id, kind, points, word }) {
+  const path = svg("path", { class: "wire", d: curve(points) });
+  const head = svg("path", { class: "head", d: `M${points[0].join(" ")}m2 0l9 -4.5v9z` });
+  const group = svg("g", { class: `edge ${kind}`, "data-edge": id }, path, head);
+  if (word) {
+    const length = path.getTotalLength();
+    const side = Math.max(8, (length - 7.3 * word.length - 12) / 2);
+    const { x, y } = path.getPointAtLength(length / 2);
+    path.setAttribute("stroke-dasharray", `${side} ${length - 2 * side} ${side}`);
+    group.append(svg("text", { class: "word", x, y }, word));
+  }
+  return group;
+}
+
+/** The gradient that travels an edge, written beside it. @param {Edge} edge */
+function carried({ label, gradient, exact }) {
+  const [x, y] = label ?? [0, 0];
+  return svg("text", { class: "carried gradient", x, y }, svg("title", {}, exact), label ? gradient : "");
+}
+
+/** The tags on a box's upper border, the last at its right end: in-place, view, no_grad. @param {GraphNode} node */
+function tags({ marks, width }) {
+  let right = width - 4;
+  return marks.toReversed().map((mark) => {
+    const wide = 6.7 * mark.length + 10;
+    right -= wide + 6;
+    const plate = svg("rect", { x: right, y: -9, width: wide, height: 17, rx: 4 });
+    return svg("g", { class: "tag" }, plate, svg("text", { x: right + wide / 2, y: 0 }, mark));
+  });
+}
+
+/** Shortens a text that is wider than its room; a title has the whole. @param {SVGTextElement} text @param {number} room */
+function elide(text, room) {
+  const [letters, width] = [[...(text.textContent ?? "")], text.getComputedTextLength()];
+  const kept = Math.max(0, Math.floor((letters.length * room) / width) - 1);
+  if (width > room) text.textContent = letters.slice(0, kept).join("") + "…";
+}
+
+/** The slot of a leaf's .grad. @param {Box} place seen from the leaf's corner */
+function gradSlot({ x, y, width, height }) {
+  const title = svg("title");
+  const plate = svg("rect", { width, height, rx: 6 });
+  const before = svg("text", { class: "before", x: PAD, y: height * 0.3 });
+  const after = svg("text", { class: "after gradient", x: PAD, y: height * 0.7 });
+  const group = svg("g", { class: "slot", transform: `translate(${x} ${y})` }, title, plate, before, after);
+  /** @param {string[]} state as `slotState` says it */
+  const show = ([state, ...words]) => {
+    group.dataset.state = state;
+    title.textContent = words.join(" ");
+    [before, after].forEach((text, i) => {
+      text.textContent = words[i];
+      elide(text, width - 2 * PAD);
+    });
+  };
+  return { group, show };
+}
+
+/** A node: its box with label, value, note and tags, and below a leaf the slot. @param {GraphNode} node */
+function box(node) {
+  const { id, kind, x, y, width, height } = node;
+  const [upper, lower] = node.value ? [height * 0.32, height * 0.7] : [height / 2, height / 2];
+  const label = svg("text", { x: PAD, y: upper }, node.label);
+  const value = svg("text", { class: "value", x: PAD, y: lower }, node.value);
+  const note = svg("text", { class: "note", x: width - PAD, y: kind === "op" ? lower : upper }, node.note);
+  const whole = [node.label, node.exact && `= ${node.exact}`, node.note].filter(Boolean).join("\n");
+  const rx = kind === "leaf" ? 14 : 6;
+  const ring = svg("rect", { class: "ring", x: -5, y: -5, width: width + 10, height: height + 10, rx: rx + 4 });
+  const plate = svg("rect", { class: "box", width, height, rx });
+  const slot = node.slot && gradSlot({ ...node.slot, x: node.slot.x - x, y: node.slot.y - y });
+  const role = { tabindex: 0, role: "button", "aria-label": node.text, "data-node": id };
+  const group = svg("g", { class: `node ${kind}`, transform: `translate(${x} ${y})`, ...role });
+  group.append(svg("title", {}, whole), ring, plate, label, value, note, ...tags(node), ...(slot ? [slot.group] : []));
+  /** Shortens what is too long; the note gets what its row leaves. */
+  const fit = () => {
+    const room = width - 2 * PAD;
+    elide(label, room);
+    elide(value, room);
+    elide(note, room - (kind === "op" && node.value ? value : label).getComputedTextLength() - 8);
+  };
+  return { node, group, slot, fit };
+}
+
+/** What a leaf's slot says at a step: empty, pending once gradients travel to it, filled when they have come.
+ *  @param {Picture} picture @param {GraphNode} node @param {number} step @returns {[string, string, string]} */
+function slotState({ steps, edges }, { id, label }, step) {
+  const arrivals = steps.map(({ node, grad }, i) => ({ node, grad, at: i + 1 })).filter(({ grad }) => grad);
+  const own = arrivals.filter(({ node }) => node === id);
+  // a leaf that is drawn at each of its uses has its step at one of them
+  const stops = own.length ? own : arrivals.filter(({ grad }) => grad?.name === `${label}.grad`);
+  const filled = stops.findLast(({ at }) => at <= step)?.grad;
+  const next = stops.find(({ at }) => at > step)?.grad;
+  if (filled) return ["filled", filled.before === "None" ? ".grad" : `.grad was ${filled.before}`, filled.after];
+  if (!next) return ["empty", "no gradient arrives", ""];
+  const travelling = edges.some((edge) => edge.source === id && edge.step > 0 && edge.step <= step);
+  if (!travelling) return ["empty", `.grad ${next.before}`, ""];
+  return ["pending", next.before === "None" ? ".grad None, will be" : `.grad will be, was ${next.before}`, next.after];
+}
+
+/** The id of the node an event is on, or "". @param {EventTarget | null} target */
+function nodeAt(target) {
+  const node = target instanceof Element ? target.closest("[data-node]") : null;
+  return node?.getAttribute("data-node") ?? "";
+}
+
+/** The drawing, built once. @param {Picture} picture
+ *  @param {(id: string) => void} pick @param {(id: string) => void} hover called with "" for no node */
+function drawing(picture, pick, hover) {
+  const { nodes, edges, root } = picture;
+  const seed = root ? [{ ...root, id: "root", kind: "gradient", word: "" }] : [];
+  const flows = [...edges, ...seed].map((edge) => ({ step: edge.step, wire: wire(edge), label: carried(edge) }));
+  const boxes = nodes.map(box);
+  const [x, y] = root?.points.at(-1) ?? [0, 0];
+  const name = svg("text", { x: x + 6, y }, root?.name ?? "");
+  const [width, height] = [picture.width + 2 * MARGIN, picture.height + 2 * MARGIN];
+  const viewBox = `${-MARGIN} ${-MARGIN} ${width} ${height}`;
+  const canvas = svg("svg", { viewBox, role: "group", "aria-label": "computational graph" });
+  canvas.append(...flows.map(({ wire }) => wire), ...boxes.map(({ group }) => group));
+  canvas.append(...flows.map(({ label }) => label), name);
+  const element = html("div", { class: "scroller" }, canvas);
+  canvas.addEventListener("click", ({ target }) => nodeAt(target) && pick(nodeAt(target)));
+  canvas.addEventListener("pointerover", ({ target }) => hover(nodeAt(target)));
+  canvas.addEventListener("pointerleave", () => hover(""));
+  return {
+    element,
+    box: (/** @type {string} */ id) => boxes.find(({ node }) => node.id === id)?.group,
+    /** Before it has a column on the page, a text has no width. @param {number} column px */
+    fit(column) {
+      boxes.forEach(({ fit }) => fit());
+      canvas.style.width = LEAST * width <= column && column < width ? "100%" : `${width}px`;
+    },
+    /** @param {number} now the step @param {string} active @param {string} selected */
+    show(now, active, selected) {
+      for (const { step, wire, label } of flows) {
+        for (const { classList } of [wire, label]) {
+          classList.toggle("travelled", step > 0 && step <= now);
+          classList.toggle("now", step > 0 && step === now);
+        }
+      }
+      for (const { node, group, slot } of boxes) {
+        group.classList.toggle("active", node.id === active);
+        group.ariaPressed = String(node.id === selected);
+        slot?.show(slotState(picture, node, now));
+      }
+    },
+  };
+}
+
+// The controls
+
+/** The row first, back, slider, next, last. @param {number} count of steps @param {(step: number) => void} go */
+function controls(count, go) {
+  const slider = html("input", { type: "range", min: 0, max: count, "aria-label": "step of the backward pass" });
+  slider.addEventListener("input", () => go(now()));
+  const now = () => Number(slider.value);
+  const first = button("first", () => go(0));
+  const back = button("back", () => go(now() - 1), { class: "back" });
+  const next = button("next", () => go(now() + 1), { class: "next" });
+  const last = button("last", () => go(count));
+  const element = html("div", { class: "controls" }, first, back, slider, next, last);
+  element.hidden = !count;
+  /** @param {number} step @param {string} words */
+  const show = (step, words) => {
+    slider.value = String(step);
+    slider.ariaValueText = words;
+    for (const node of [first, back]) node.ariaDisabled = String(step === 0);
+    for (const node of [next, last]) node.ariaDisabled = String(step === count);
+  };
+  return { element, show };
+}
+
+// The equation below the picture
+
+/** A term of the equation: what it is, and lines that say it. @param {string} heading @param {Node[]} lines */
+const term = (heading, ...lines) =>
+  html("div", { class: "term" }, html("div", { class: "heading" }, heading), ...lines);
+
+/** @param {string} symbol */
+const sign = (symbol) => html("div", { class: "sign" }, symbol);
+
+/** @param {string | Node} words */
+const aside = (words) => html("div", { class: "aside" }, words);
+
+/** A gradient's numbers, exact in the tooltip. @param {string} text @param {string} [exact] */
+const numbers = (text, exact = text) => html("div", { class: "gradient", title: exact }, text);
+
+/** What arrives: a sum where several paths met. @param {Arriving} arriving */
+const arrives = ({ text, exact, terms }) => numbers(terms.length > 1 ? `${terms.join(" + ")} = ${text}` : text, exact);
+
+/** What an op sends; gradients that are alike are said once. @param {Sent[]} sent */
+function sends(sent) {
+  if (!sent.length) return [aside("none of its inputs needs one")];
+  const alike = Map.groupBy(sent, ({ to, text }) => `${text} to ${to}`);
+  return [...alike.values()].flatMap(([{ text, exact, to }, ...more]) => {
+    const times = more.length > 1 ? `, ${more.length + 1} times` : more.length ? ", twice" : "";
+    return sent.length > 1 ? [numbers(text, exact), aside(`to ${to}${times}`)] : [numbers(text, exact)];
+  });
+}
+
+/** What stands in the equation's place before the pass. @param {Picture} picture */
+function invitation({ steps, root }) {
+  if (!steps.length) return html("p", {}, "There is no backward pass to step through here.");
+  const values = html("span", { class: "value" }, "values stand in blue");
+  const gradients = html("span", { class: "gradient" }, "gradients");
+  const from = root ? ` backwards from ${root.name}.` : " backwards.";
+  return html("p", {}, "The forward pass is done: ", values, ". Press next to send the ", gradients, from);
+}
+
+/** gradient arriving × local rule = gradient sent; at a leaf, .grad before + what arrives = .grad after.
+ *  @param {Step} step @returns {Node[]} */
+function equation({ arriving, rule, sent, remark, grad }) {
+  const remarks = remark ? [aside(remark)] : [];
+  if (grad) {
+    const before = term(`${grad.name} before`, numbers(grad.before));
+    const after = term(`${grad.name} after`, numbers(grad.after), ...remarks);
+    return [before, sign("+"), term("what arrives", arrives(arriving)), sign("="), after];
+  }
+  const of = arriving.of ? [aside(formula(arriving.of, ""))] : [];
+  const law = rule.mathml || rule.latex ? [html("div", { class: "law" }, formula(rule.mathml, rule.latex))] : [];
+  return [
+    term("gradient arriving at this op", arrives(arriving), ...of),
+    sign("×"),
+    term("its local rule", ...law, aside(rule.words)),
+    sign("="),
+    term("gradient sent to each input", ...sends(sent), ...remarks),
+  ];
+}
+
+/** A step as it is spoken. @param {Step} step */
+function spoken({ arriving, rule, sent, remark, grad }) {
+  if (grad) return `${grad.name} was ${grad.before} and is now ${grad.after}. ${remark}`;
+  const parts = sent.map(({ text, to }) => `${text} to ${to}`).join("; ");
+  return `${arriving.text} arrives. ${rule.words}. Sent: ${parts || "nothing"}. ${remark}`;
+}
+
+// The detail of a selected node
+
+/** The panel about the selected node, filled when the kernel answers. @param {() => void} close */
+function detailPanel(close) {
+  const heading = html("div", { class: "title" });
+  const header = html("div", { class: "header" }, heading, button("close", close));
+  const body = html("div");
+  const element = html("div", { class: "detail", role: "group", "aria-label": "selected node" }, header, body);
+  /** @param {GraphNode | undefined} node @param {Detail} detail */
+  const show = (node, detail) => {
+    element.hidden = !node;
+    const come = detail.node === node?.id;
+    heading.textContent = (come ? detail.heading : node?.label) ?? "";
+    if (!node) return body.replaceChildren();
+    if (!come) return body.replaceChildren(waiting("asking the kernel…"));
+    const rows = detail.rows.flatMap(({ term, text, title }) => [
+      html("dt", {}, term),
+      html("dd", { title: title ?? text }, text),
+    ]);
+    body.replaceChildren(
+      html("dl", {}, ...rows),
+      ...(detail.jacobian ? [matrix("local Jacobian", detail.jacobian)] : []),
+    );
+  };
+  return { element, show };
+}
+
+// The whole
+
+/** One picture in one view, shown at the model's step and selection; returns what takes it away.
+ *  @param {Model} model @param {HTMLElement} el */
+function view(model, el) {
+  /** @type {Picture} */
+  const picture = { ...EMPTY, ...model.get("picture") };
+  const { steps, nodes } = picture;
+  const node = (/** @type {string | undefined} */ id) => nodes.find((one) => one.id === id);
+  const clamped = (/** @type {number} */ step) => Math.max(0, Math.min(step, steps.length));
+  const at = () => clamped(model.get("step"));
+  const active = () => node(steps[at() - 1]?.node);
+  const selected = () => node(model.get("selected"));
+  const go = (/** @type {number} */ step) => put(model, "step", clamped(step));
+  const pick = (/** @type {string} */ id) => put(model, "selected", id === selected()?.id ? "" : id);
+  const close = () => {
+    graph.box(model.get("selected"))?.focus({ preventScroll: true });
+    put(model, "selected", "");
+  };
+  let hovered = "";
+  const hover = (/** @type {string} */ id) => {
+    if (id === hovered) return;
+    hovered = id;
+    showCode();
+  };
+
+  const stage = frame(model, el);
+  const code = codePanel(picture.code);
+  const graph = drawing(picture, pick, hover);
+  const row = controls(steps.length, go);
+  const sentence = html("div", { class: "equation" });
+  const detail = detailPanel(close);
+  stage.live.append(code.element, graph.element, row.element, sentence, detail.element);
+
+  const showCode = () => code.show(active(), node(hovered) ?? selected());
+  const showDetail = () => detail.show(selected(), model.get("detail"));
+  const show = () => {
+    const step = at();
+    const count = `step ${step} of ${steps.length}`;
+    stage.root.dataset.step = String(step);
+    stage.state(steps.length ? `${step ? "backward" : "forward"} pass · ${count}` : "forward pass");
+    graph.show(step, active()?.id ?? "", selected()?.id ?? "");
+    row.show(step, `${count}: ${active()?.label ?? "the forward pass is done"}`);
+    sentence.replaceChildren(...(step ? equation(steps[step - 1]) : [invitation(picture)]));
+    showCode();
+  };
+  const follow = () => {
+    const group = graph.box(active()?.id ?? "");
+    if (group) reveal(graph.element, group);
+  };
+  const announce = () => {
+    const said = at() ? `${active()?.label}. ${spoken(steps[at() - 1])}` : invitation(picture).textContent;
+    stage.announce(`Step ${at()} of ${steps.length}. ${said}`);
+  };
+
+  show();
+  showDetail();
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    graph.fit(contentRect.width);
+    show();
+    follow();
+  });
+  observer.observe(graph.element);
+  const deafen = listen(model, {
+    detail: showDetail,
+    selected() {
+      show();
+      showDetail();
+    },
+    step() {
+      show();
+      follow();
+      announce();
+    },
+  });
+  const pickFocused = (/** @type {Element} */ target) => (nodeAt(target) ? pick(nodeAt(target)) : false);
+  keys(stage, {
+    ArrowLeft: () => go(at() - 1),
+    ArrowRight: () => go(at() + 1),
+    Home: () => go(0),
+    End: () => go(steps.length),
+    Escape: () => (selected() ? close() : false),
+    Enter: pickFocused,
+    " ": pickFocused,
+  });
+  return () => {
+    observer.disconnect();
+    deafen();
+    stage.close();
+  };
+}
+
+/** anywidget's entry: shows the graph in `el`, and returns what takes it away.
+ *  @param {{model: Model, el: HTMLElement}} here */
+function render({ model, el }) {
+  let close = view(model, el);
+  const deafen = listen(model, {
+    picture() {
+      close();
+      close = view(model, el);
+    },
+  });
+  return () => {
+    deafen();
+    close();
+  };
+}
+
+export default { render };
