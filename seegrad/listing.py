@@ -86,8 +86,9 @@ class _Writer:
     def _wanted_name(self, vertex: Vertex) -> str:
         user = None if vertex.kind == "op" else self.first_users.get(vertex)
         name = name_of(vertex.value, self.names, user) if vertex.value is not None else ""
-        if name and not (vertex.op is not None and vertex.op.several):
-            return name.replace(".", "_").replace("[", "_").replace("]", "")
+        name = name.replace(".", "_").replace("[", "_").replace("]", "")
+        if name.isidentifier() and not (vertex.op is not None and vertex.op.several):
+            return name
         return vertex.op.name.strip("_") if vertex.op is not None else vertex.kind
 
     def _fresh(self, name: str) -> str:

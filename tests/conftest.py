@@ -14,9 +14,13 @@ from tests.tools.notebook_page import NotebookPage
 
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """A JupyterLab on a copy of the chapters: what a test runs is never written to the original."""
+    """A JupyterLab on copies of the chapters: what a test runs is never written to the original.
+
+    Those in `untouched` are for tests that look and run nothing.
+    """
     root = tmp_path_factory.mktemp("course")
-    shutil.copytree(CHAPTERS, root / "chapters")
+    for copy in ("chapters", "untouched"):
+        shutil.copytree(CHAPTERS, root / copy)
     with running_lab(root) as lab:
         yield lab
 

@@ -16,7 +16,7 @@ const MARGIN = 24; // px above and below, for the totals and the names
 
 /** The account: a line for each thing that happened to `.grad`. @param {Page} page */
 function account({ name, rows, parts }) {
-  const head = html("tr", {}, ...["", "code that ran", "brought", `${name}.grad after`].map((text) => html("th", { scope: "col" }, text)));
+  const head = html("tr", {}, ...["entry", "code that ran", "brought", `${name}.grad after`].map((text) => html("th", { scope: "col" }, text)));
   const before = html("tr", {}, html("td", {}, "0"), html("td", {}, "before any backward"), html("td"), html("td", {}, "None"));
   const lines = rows.map((row) => {
     const kind = [row.tried && "tried", row.added && !parts.includes(row.number) && "gone"].filter(Boolean).join(" ");
@@ -42,7 +42,7 @@ function stacks({ name, bars, summary }) {
   const scale = HEIGHT / (top - bottom || 1);
   const width = Math.max(bars.length * COLUMN, COLUMN);
   const zero = MARGIN + top * scale;
-  const height = zero - bottom * scale + 2 * MARGIN;
+  const height = zero - bottom * scale + (bottom < 0 ? 2 : 1.2) * MARGIN;
   const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${name}.grad, stacked: ${summary}` });
   bars.forEach(({ name: element, parts, text, total }, i) => {
     const left = i * COLUMN + (COLUMN - BAR) / 2;

@@ -91,15 +91,15 @@ def ledger(x: Tensor) -> Ledger:
     >>> import torch, seegrad
     >>> with seegrad.record():
     ...     x = torch.arange(4.0, requires_grad=True)
-    ...     y = 2 * torch.dot(x, x)
+    ...     y = torch.dot(x, x)
     ...     y.backward()
     >>> picture = seegrad.ledger(x)
     >>> picture.try_("backward")
     >>> picture
     ledger of x.grad, shape (4,)
       0. before any backward: None
-      1. y.backward() from 2 * torch.dot(x, x) adds [0, 4, 8, 12]: x.grad is [0, 4, 8, 12]
-      2. y.backward() from 2 * torch.dot(x, x) adds [0, 4, 8, 12]: x.grad is [0, 8, 16, 24] (tried on a copy)
+      1. y.backward() from torch.dot(x, x) adds [0, 2, 4, 6]: x.grad is [0, 2, 4, 6]
+      2. y.backward() from torch.dot(x, x) adds [0, 2, 4, 6]: x.grad is [0, 4, 8, 12] (a copy)
     x.grad is the sum of 2 contributions: 1 + 2
     """
     names = names_in_reach()
@@ -213,7 +213,7 @@ def _lines(account: Account) -> Iterator[str]:
     for number, entry in enumerate(account.entries, 1):
         origin = f" from {entry.root}" if entry.root else ""
         brought = f"{origin} adds {_text(entry.added)}" if entry.added is not None else ""
-        tried = " (tried on a copy)" if entry.tried else ""
+        tried = " (a copy)" if entry.tried else ""
         yield f"  {number}. {entry.code}{brought}: {name}.grad is {_text(entry.after)}{tried}"
     yield _summary(account)
 

@@ -1,21 +1,11 @@
 """Does the machinery of the browser tests work, and is JupyterLab as quiet as `make lab` says?"""
 
-import nbformat
 import pytest
-from nbformat.v4 import new_code_cell, new_notebook
 from playwright.sync_api import expect
 
+from tests.browser.notebooks import write_notebook
 from tests.tools.lab import Lab
 from tests.tools.notebook_page import NotebookPage, Theme
-
-
-def write_notebook(lab: Lab, name: str, **sources: str) -> str:
-    """Put a notebook into the lab's folder, with a cell for each id and source."""
-    cells = [new_code_cell(source, id=cell_id) for cell_id, source in sources.items()]
-    kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
-    notebook = new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, lab.root / name)
-    return name
 
 
 @pytest.fixture

@@ -72,10 +72,11 @@ class Theme(Enum):
 class NotebookPage:
     """A notebook in a browser page, with what the page complained of and whom it spoke to.
 
-    Attributes:
-        page: Playwright's page, for whatever is not said here.
-        console_errors: each error in the console and each uncaught exception, as text.
-        hosts: each host that a request or a web socket went to.
+    Attributes
+    ----------
+    page: Playwright's page, for whatever is not said here.
+    console_errors: each error in the console and each uncaught exception, as text.
+    hosts: each host that a request or a web socket went to.
     """
 
     def __init__(self, page: Page, lab: Lab) -> None:
@@ -93,11 +94,19 @@ class NotebookPage:
         self.page.goto(self.lab.address(notebook))
         self.page.wait_for_function(KERNEL_IDLE, timeout=OPEN_SECONDS * 1000)
 
+    def reload(self) -> None:
+        """Save, and load the page anew, as a learner does who pressed F5; the kernel lives on."""
+        self.command("docmanager:save")
+        self.page.reload()
+        self.page.wait_for_function(KERNEL_IDLE, timeout=OPEN_SECONDS * 1000)
+        self.settle()
+
     def run_all(self) -> None:
         """Run every cell from a clean slate, and wait until the last has run and is drawn.
 
-        Raises:
-            AssertionError: a cell failed that is not tagged `raises-exception`.
+        Raises
+        ------
+        AssertionError: a cell failed that is not tagged `raises-exception`.
         """
         self.command("notebook:clear-all-cell-outputs")
         self.page.evaluate("() => void jupyterapp.commands.execute('notebook:run-all-cells')")

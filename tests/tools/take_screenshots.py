@@ -1,8 +1,8 @@
 """Photograph the chapters in the real JupyterLab, light and dark, for people to look at.
 
 `make screenshots` takes all chapters; `python -m tests.tools.take_screenshots 01_examples` takes
-one. The pictures go to `screenshots/`: the whole chapter as `01_examples.light.png`, and each
-widget as `01_examples.<cell id>.light.png`.
+one. The pictures go to `screenshots/`: the whole chapter as `01_examples.light.png`, each widget as
+`01_examples.<cell id>.light.png`, and one with a slider also part way, as `….stepped.light.png`.
 """
 
 import shutil
@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
-from playwright.sync_api import Browser, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Locator, ViewportSize, sync_playwright
 
 from tests.tools.browser import launch
 from tests.tools.course import CHAPTERS, REPOSITORY, chapters
@@ -70,8 +70,19 @@ def photograph(browser: Browser, lab: Lab, name: str) -> None:
             look = theme.name.lower()
             save(whole(notebook), f"{name}.{look}.png")
             for cell_id in page.evaluate(CELLS_WITH_WIDGETS, WIDGET_VIEW):
-                picture = notebook.output(cell_id).screenshot()
-                save(Image.open(BytesIO(picture)), f"{name}.{cell_id}.{look}.png")
+                output = notebook.output(cell_id)
+                save(photo(output), f"{name}.{cell_id}.{look}.png")
+                if output.get_by_role("slider").count():
+                    widget = output.locator(".seegrad")
+                    widget.press("End")
+                    widget.press("ArrowLeft")
+                    save(photo(widget), f"{name}.{cell_id}.stepped.{look}.png")
+                    widget.press("Home")
+
+
+def photo(part: Locator) -> Image.Image:
+    """What does this part of the page look like?"""
+    return Image.open(BytesIO(part.screenshot()))
 
 
 def whole(notebook: NotebookPage) -> Image.Image:

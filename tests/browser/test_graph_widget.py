@@ -1,0 +1,200 @@
+"""Does the graph widget show torch's own numbers, by mouse and by keyboard, in JupyterLab?"""
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from playwright.sync_api import Locator, expect
+
+from tests.browser.notebooks import SET_UP, write_notebook
+from tests.tools.accessibility import violations
+from tests.tools.lab import Lab
+from tests.tools.notebook_page import NotebookPage, Theme
+
+
+def numbers(tensor: torch.Tensor) -> str:
+    """How the page writes a tensor of small whole numbers."""
+    return str([int(v) for v in tensor.tolist()]) if tensor.dim() else str(int(tensor))
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, torch.Tensor]:
+    """Torch's own values and gradients of y = 2 x.x, edge by edge."""
+    x = torch.arange(4.0, requires_grad=True)
+    dot = torch.dot(x, x)
+    y = 2 * dot
+    to_dot = y.grad_fn(torch.tensor(1.0))[0]
+    to_x, to_x_again = dot.grad_fn(to_dot)
+    y.backward()
+    return {"dot": dot, "y": y, "to_dot": to_dot, "a": to_x, "b": to_x_again, "grad": x.grad}
+
+
+@pytest.fixture
+def widget(page: NotebookPage, lab: Lab) -> Locator:
+    """The graph of y = 2 x.x, live in a notebook that has just run."""
+    name = write_notebook(
+        lab,
+        "graph.ipynb",
+        setup=SET_UP,
+        code="x = torch.arange(4.0, requires_grad=True)\ny = 2 * torch.dot(x, x)",
+        graph="picture = seegrad.graph(y)\npicture",
+        grad="print(x.grad)",
+    )
+    page.open(name)
+    page.run_all()
+    return page.output("graph").locator(".seegrad")
+
+
+def node(widget: Locator, label: str) -> Locator:
+    return widget.locator("[data-node]", has_text=label)
+
+
+def shown(locator: Locator) -> str:
+    """The text that is drawn, without the tooltips."""
+    return locator.evaluate(
+        "e => [...e.querySelectorAll('text')].map(t => "
+        "[...t.childNodes].filter(n => n.nodeName !== 'title').map(n => n.textContent).join(''))"
+        ".join(' | ')"
+    )
+
+
+def test_the_forward_pass_shows_values(widget: Locator, real: dict[str, torch.Tensor]) -> None:
+    assert numbers(real["dot"]) in shown(node(widget, "torch.dot(x, x)"))
+    assert "DotBackward0" in shown(node(widget, "torch.dot(x, x)"))
+    assert numbers(real["y"]) in shown(node(widget, "2 * …"))
+    assert "[0, 1, 2, 3]" in shown(node(widget, "leaf"))
+    expect(widget.locator(".edge.travelled")).to_have_count(0)
+
+
+def by_mouse(widget: Locator) -> None:
+    widget.get_by_role("button", name="next").click()
+
+
+def by_key(widget: Locator) -> None:
+    widget.press("ArrowRight")
+
+
+@pytest.mark.parametrize("advance", [by_mouse, by_key])
+def test_stepping_sends_torchs_gradients_along_the_edges(
+    widget: Locator, real: dict[str, torch.Tensor], advance: Callable[[Locator], None]
+) -> None:
+    def edges() -> list[str]:
+        texts = widget.locator(".carried.travelled").evaluate_all(
+            "labels => labels.map(label => [...label.childNodes]"
+            ".filter(n => n.nodeType === Node.TEXT_NODE).map(n => n.textContent).join(''))"
+        )
+        return sorted(texts)
+
+    one, two = "1", numbers(real["to_dot"])
+    flows = [numbers(real["a"]), numbers(real["b"])]
+    for expected in ([one, two], [one, two, *flows], [one, two, *flows]):
+        advance(widget)
+        assert edges() == sorted(expected)
+    slot = widget.locator(".slot")
+    expect(slot).to_have_attribute("data-state", "filled")
+    assert numbers(real["grad"]) in shown(slot)
+    assert numbers(real["grad"]) in (widget.locator(".equation").text_content() or "")
+
+
+def test_home_end_arrows_and_the_slider_agree(widget: Locator) -> None:
+    slider = widget.get_by_role("slider")
+    widget.press("End")
+    expect(slider).to_have_value("3")
+    widget.press("ArrowLeft")
+    expect(slider).to_have_value("2")
+    expect(slider).to_have_attribute("aria-valuetext", "step 2 of 3: torch.dot(x, x)")
+    widget.press("Home")
+    expect(slider).to_have_value("0")
+    slider.fill("1")
+    expect(widget.locator(".node.active")).to_have_attribute("aria-label", re.compile(r"^2 \* …"))
+
+
+def test_the_expression_whose_turn_it_is_lights_up(widget: Locator) -> None:
+    widget.press("ArrowRight")
+    expect(widget.locator("mark.active")).to_have_text("2 * torch.dot(x, x)")
+    widget.press("ArrowRight")
+    expect(widget.locator("mark.active")).to_have_text("torch.dot(x, x)")
+
+
+def test_a_box_answers_from_the_kernel(widget: Locator) -> None:
+    node(widget, "torch.dot(x, x)").press("Enter")
+    detail = widget.locator(".detail")
+    expect(detail).to_contain_text("saved")
+    expect(detail.locator("td:not(:empty)")).to_have_text(["0", "1", "2", "3"] * 2)
+    widget.press("Escape")
+    expect(detail).to_be_hidden()
+
+
+def test_the_other_faces(widget: Locator) -> None:
+    widget.get_by_role("button", name="text", exact=True).click()
+    expect(widget.locator("pre")).to_contain_text("[0, 2, 4, 6] + [0, 2, 4, 6] = [0, 4, 8, 12]")
+    widget.get_by_role("button", name="code", exact=True).click()
+    expect(widget.locator("pre")).to_contain_text("torch.autograd.grad(y, values")
+    widget.get_by_role("button", name="still picture").click()
+    image = widget.locator("img")
+    expect(image).to_be_visible()
+    assert image.evaluate("img => img.decode().then(() => img.naturalWidth)") > 300
+    widget.get_by_role("button", name="live", exact=True).click()
+    expect(widget.locator("[data-node]").first).to_be_visible()
+
+
+def test_looking_left_grad_as_it_was(page: NotebookPage, widget: Locator) -> None:
+    widget.press("End")
+    node(widget, "torch.dot(x, x)").click()
+    expect(widget.locator(".detail")).to_contain_text("saved")
+    expect(page.output("grad")).to_contain_text("None")
+
+
+def test_the_kernel_knows_the_step(page: NotebookPage, widget: Locator) -> None:
+    widget.press("End")
+    page.reload()
+    again = page.output("graph").locator(".seegrad")
+    expect(again.get_by_role("slider")).to_have_value("3", timeout=30_000)
+
+
+@pytest.mark.parametrize("theme", Theme)
+def test_nothing_in_it_shuts_anybody_out(page: NotebookPage, widget: Locator, theme: Theme) -> None:
+    page.set_theme(theme)
+    for step in range(4):
+        assert violations(page.page, ".jp-OutputArea-output .seegrad") == [], f"step {step}"
+        widget.press("ArrowRight")
+    node(widget, "torch.dot(x, x)").press("Enter")
+    expect(widget.locator(".detail")).to_contain_text("saved")
+    assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
+
+
+def test_bad_input_gets_a_sentence_and_the_notebook_lives_on(page: NotebookPage, lab: Lab) -> None:
+    name = write_notebook(
+        lab,
+        "bad.ipynb",
+        setup=SET_UP,
+        code="x = torch.arange(4.0, requires_grad=True)\ny = x * 2",
+        number="seegrad.graph(3)",
+        detached="seegrad.graph(x.detach())",
+        vector="seegrad.graph(y)",
+        after="1 + 1",
+    )
+    page.open(name)
+    page.run_all()
+    expect(page.output("number")).to_contain_text("needs a tensor, and got 3 (int)")
+    expect(page.output("detached")).to_contain_text("does not require a gradient")
+    expect(page.output("vector")).to_contain_text("v=torch.ones(4)")
+    expect(page.output("vector").locator("[data-node]").first).to_be_visible()
+    expect(page.output("after")).to_contain_text("2")
+
+
+def test_markup_in_the_learners_code_stays_text(page: NotebookPage, lab: Lab) -> None:
+    name = write_notebook(
+        lab,
+        "markup.ipynb",
+        setup=SET_UP,
+        code='d = {"<img src=x onerror=alert(1)>": torch.ones(2, requires_grad=True)}\n'
+        'y = (d["<img src=x onerror=alert(1)>"] * 2).sum()',
+        graph="seegrad.graph(y)",
+    )
+    page.open(name)
+    page.run_all()
+    widget = page.output("graph").locator(".seegrad")
+    expect(widget.locator(".source")).to_contain_text("<img src=x")
+    expect(widget.locator("img")).to_have_count(0)

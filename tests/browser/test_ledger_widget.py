@@ -1,0 +1,70 @@
+"""Does the ledger add up as PyTorch does, and leave the learner's gradient alone?"""
+
+import pytest
+import torch
+from playwright.sync_api import Locator, expect
+
+from tests.browser.notebooks import SET_UP, write_notebook
+from tests.tools.accessibility import violations
+from tests.tools.lab import Lab
+from tests.tools.notebook_page import NotebookPage, Theme
+
+
+@pytest.fixture
+def widget(page: NotebookPage, lab: Lab) -> Locator:
+    """The account of x after two backward calls."""
+    name = write_notebook(
+        lab,
+        "ledger.ipynb",
+        setup=SET_UP,
+        code="x = torch.arange(4.0, requires_grad=True)\n(x * x).sum().backward()",
+        more="y = x.sum()\ny.backward()",
+        ledger="seegrad.ledger(x)",
+    )
+    page.open(name)
+    page.run_all()
+    return page.output("ledger").locator(".seegrad")
+
+
+def totals(widget: Locator) -> list[str]:
+    return widget.locator("[data-total]").all_text_contents()
+
+
+def press(widget: Locator, action: str, entries: int) -> None:
+    widget.locator(f'[data-action="{action}"]').click()
+    expect(widget.locator("[data-entry]")).to_have_count(entries)
+
+
+def test_it_adds_up_as_pytorch_does(widget: Locator) -> None:
+    x = torch.arange(4.0, requires_grad=True)
+    (x * x).sum().backward()
+    for entries in (2, 3, 4):
+        x.sum().backward()
+        if entries > 2:
+            press(widget, "backward", entries)
+        assert totals(widget) == [str(int(v)) for v in x.grad.tolist()]
+    press(widget, "zero", 5)
+    assert totals(widget) == ["0", "0", "0", "0"]
+    press(widget, "forget", 6)
+    assert totals(widget) == []
+    expect(widget).to_contain_text("x.grad is None")
+    press(widget, "reset", 2)
+    assert totals(widget) == ["1", "3", "5", "7"]
+
+
+def test_what_is_tried_is_said_to_be_on_a_copy(widget: Locator) -> None:
+    press(widget, "backward", 3)
+    expect(widget.locator('[data-entry="3"]')).to_contain_text("tried on a copy")
+    expect(widget.locator('[data-entry="3"]')).to_contain_text("x.sum()")
+
+
+def test_buttons_work_by_keyboard(widget: Locator) -> None:
+    widget.locator('[data-action="backward"]').press("Enter")
+    expect(widget.locator("[data-entry]")).to_have_count(3)
+
+
+@pytest.mark.parametrize("theme", Theme)
+def test_nothing_in_it_shuts_anybody_out(page: NotebookPage, widget: Locator, theme: Theme) -> None:
+    page.set_theme(theme)
+    press(widget, "backward", 3)
+    assert violations(page.page, ".jp-OutputArea-output .seegrad") == []

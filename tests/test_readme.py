@@ -1,0 +1,39 @@
+"""Does the README's snippet give the results that its comments promise?"""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seegrad.recording import record
+
+README = Path(__file__).parent.parent / "README.md"
+PROMISE = re.compile(r"^(?P<code>\S.*?)\s+# (?P<result>(?:tensor\(|\[|None).*)$")
+
+
+def snippet() -> str:
+    (block,) = re.findall(r"```python\n(.*?)```", README.read_text("utf-8"), flags=re.S)
+    return block
+
+
+def test_each_comment_is_the_exact_result() -> None:
+    namespace: dict[str, object] = {}
+    promises, pending = 0, ""
+    with record():
+        for line in snippet().splitlines():
+            promise = PROMISE.match(line)
+            if promise is None:
+                pending += line + "\n"
+                continue
+            exec(pending, namespace)
+            pending = ""
+            assert repr(eval(promise["code"], namespace)) == promise["result"]
+            promises += 1
+    assert promises == 4
+
+
+@pytest.mark.parametrize(
+    "target", re.findall(r"(?:\]\(|src(?:set)?=\")([^)#\":]+)", README.read_text("utf-8"))
+)
+def test_each_link_leads_somewhere(target: str) -> None:
+    assert (README.parent / target).is_file()
