@@ -17,7 +17,9 @@ from matplotlib.mathtext import MathTextParser
 from torch.overrides import TorchFunctionMode
 
 from seegrad import rules
-from seegrad.rules import Rule, Unknown, rule
+from seegrad.rules import Rule, Unknown, rule, table
+from seegrad.rules.names import ALIASES, canonical
+from seegrad.rules.table import RULES
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -514,9 +516,9 @@ def test_text_with_and_without_values(code, sizes, _factors) -> None:
 
 
 def test_every_op_in_the_table_is_called_above() -> None:
-    called = {rules._canonical(call(code, **tensors(sizes)).name) for code, sizes, _ in CASES}
+    called = {canonical(call(code, **tensors(sizes)).name) for code, sizes, _ in CASES}
     only_elsewhere = {"cuda"}
-    assert set(rules._RULES) - called - only_elsewhere == set()
+    assert set(RULES) - called - only_elsewhere == set()
 
 
 def test_the_names_that_recording_gives() -> None:
@@ -539,7 +541,7 @@ def test_the_names_that_recording_gives() -> None:
         "exp",
         "log",
     ]:
-        assert rules._canonical(name) in rules._RULES
+        assert canonical(name) in RULES
     for alias, plain in {
         "multiply": "mul",
         "__rmul__": "mul",
@@ -562,12 +564,18 @@ def test_the_names_that_recording_gives() -> None:
         "__float__": "item",
         "__foo__": "__foo__",
     }.items():
-        assert rules._canonical(alias) == plain
+        assert canonical(alias) == plain
+
+
+def test_no_op_stands_in_two_families() -> None:
+    families = [module.RULES for module in vars(table).values() if hasattr(module, "RULES")]
+    assert len(families) == 14
+    assert sum(map(len, families)) == len(RULES)
 
 
 def test_all_aliases_lead_to_a_rule() -> None:
-    assert set(rules._ALIASES.values()) <= set(rules._RULES)
-    assert not set(rules._ALIASES) & set(rules._RULES)
+    assert set(ALIASES.values()) <= set(RULES)
+    assert not set(ALIASES) & set(RULES)
 
 
 # ---- kinks, constants, words ---------------------------------------------------------------
