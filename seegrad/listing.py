@@ -52,6 +52,8 @@ class _Writer:
         self.variable: dict[Vertex, str] = {}
         self.of_value: dict[Value, str] = {}
         self.of_op: dict[Op, str] = {}
+        self.taken = {*_KNOWN, "tensor"}
+        self.next_number: dict[str, int] = {}
 
     def lines(self, vertex: Vertex) -> list[str]:
         """The code that makes what ``vertex`` holds; none for a plain number."""
@@ -92,12 +94,13 @@ class _Writer:
         return vertex.op.name.strip("_") if vertex.op is not None else vertex.kind
 
     def _fresh(self, name: str) -> str:
-        taken = {*self.variable.values(), *self.of_op.values(), *_KNOWN, "tensor"}
-        if name in taken or not name.isidentifier():
-            number = 1
-            while f"{name}_{number}" in taken:
+        if name in self.taken or not name.isidentifier():
+            number = self.next_number.get(name, 1)
+            while f"{name}_{number}" in self.taken:
                 number += 1
+            self.next_number[name] = number + 1
             name = f"{name}_{number}"
+        self.taken.add(name)
         return name
 
     @staticmethod
@@ -134,9 +137,8 @@ class _Writer:
             return ""
         replaced = {id(slot): value for slot, value in zip(slots, op.inputs, strict=True)}
         _Substitution({key: self._spelled(v) for key, v in replaced.items()}).visit(tree)
-        known = {*_KNOWN, *self.variable.values(), *self.of_op.values()}
         used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        return ast.unparse(tree) if used <= known else ""
+        return ast.unparse(tree) if used <= self.taken and "tensor" not in used else ""
 
     def _as_called(self, op: Op) -> str:
         function = resolve_name(op.function) or op.name

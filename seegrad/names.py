@@ -7,17 +7,21 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from seegrad.recording import Op, Value
+from seegrad.scopes import Scope
 from seegrad.source import argument_names, user_frame
 
 Names = Mapping[int, str]
 """A tensor's ``id`` to its name."""
 
+ModuleNames = Mapping[tuple[str, str], tuple[str, str]]
+"""The class of an outermost module and a path in it, to the name and class of what is there."""
+
 
 def names_in_reach() -> Names:
     """The tensors that the calling code can name: its own variables first, then its callers'.
 
-    A module's parameters go by their path (``net.0.weight``). Names that begin with an underscore
-    are left out; IPython keeps results under such names.
+    A module's parameters and buffers go by their path (``net.0.weight``). Names that begin with an
+    underscore are left out; IPython keeps results under such names.
     """
     found: dict[int, str] = {}
     frame, _ = user_frame()
@@ -29,6 +33,40 @@ def names_in_reach() -> Names:
     return found
 
 
+def module_names_in_reach() -> ModuleNames:
+    """What the calling code calls its modules, and their classes.
+
+    An op knows the outermost module it ran in by class only, so a variable's name is not told where
+    two modules of one class are in reach.
+    """
+    found: dict[tuple[str, str], tuple[str, str]] = {}
+    roots: dict[str, dict[int, str]] = {}
+    frame, _ = user_frame()
+    while frame is not None:
+        for name, thing in [*frame.f_locals.items(), *frame.f_globals.items()]:
+            if isinstance(thing, nn.Module) and not name.startswith("_"):
+                root = type(thing).__name__
+                roots.setdefault(root, {}).setdefault(id(thing), name)
+                for path, module in thing.named_modules():
+                    found.setdefault((root, path), (path, type(module).__name__))
+        frame = frame.f_back
+    for root, names in roots.items():
+        found[root, ""] = (next(iter(names.values())) if len(names) == 1 else "", root)
+    return found
+
+
+def name_of_module(scope: Scope, names: ModuleNames) -> tuple[str, str]:
+    """The name and the class of the module that ops of this scope ran in; "" for what is unknown.
+
+    >>> name_of_module(("Net", "features", "0"), {("Net", "features.0"): ("features.0", "Conv2d")})
+    ('features.0', 'Conv2d')
+    >>> name_of_module(("Net", "features", "0"), {}), name_of_module(("Net",), {})
+    (('features.0', ''), ('', 'Net'))
+    """
+    root, path = scope[0], ".".join(scope[1:])
+    return names.get((root, path), (path, "" if path else root))
+
+
 def _tensors(namespace: Mapping[str, object]) -> Iterator[tuple[str, Tensor]]:
     for name, thing in list(namespace.items()):
         if name.startswith("_"):
@@ -36,8 +74,8 @@ def _tensors(namespace: Mapping[str, object]) -> Iterator[tuple[str, Tensor]]:
         if isinstance(thing, Tensor):
             yield name, thing
         elif isinstance(thing, nn.Module):
-            for path, parameter in thing.named_parameters():
-                yield f"{name}.{path}", parameter
+            for path, tensor in [*thing.named_parameters(), *thing.named_buffers()]:
+                yield f"{name}.{path}", tensor
 
 
 def name_of(value: Value, names: Names, used_by: Op | None = None) -> str:

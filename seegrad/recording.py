@@ -15,7 +15,7 @@ import weakref
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from types import CodeType, FrameType
@@ -27,6 +27,7 @@ from torch.autograd import _get_sequence_nr as sequence_number  # type: ignore[a
 from torch.autograd.graph import Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 
+from seegrad.scopes import Scope, Scopes
 from seegrad.snapshot import keep
 from seegrad.source import Site, Span, site, user_frame
 from seegrad.tape import Tape, is_accumulator, listen, walk
@@ -104,11 +105,12 @@ class Op:
     changed: the inputs it changed in place.
     several: whether it returned a tuple or list of tensors.
     recording: the cell or block it belongs to.
+    scope: the module it ran in, by name, outermost first; ``()`` outside modules.
     """
 
     __slots__ = (
         "__weakref__", "args", "changed", "direct", "first_node", "function", "grad_enabled",
-        "inputs", "kwargs", "last_node", "name", "recording", "several",
+        "inputs", "kwargs", "last_node", "name", "recording", "scope", "several",
         "site", "turn",
     )  # fmt: skip
 
@@ -123,6 +125,7 @@ class Op:
     last_node: int
     name: str
     recording: Recording
+    scope: Scope
     several: bool
     site: Site | None
     turn: int
@@ -201,7 +204,9 @@ class Recorder(TorchFunctionMode):
         self._sites: dict[tuple[CodeType, int], Site] = {}
         self._spans: dict[tuple[CodeType, Span | None], Site] = {}
         self._frame: FrameType | None = None
-        self._turns: dict[FrameType, dict[tuple[Site, str], int]] = {}
+        self._turns: dict[FrameType, _Turns] = {}
+        self._scopes = Scopes()
+        self._following = ExitStack()
         self._special: dict[Any, Callable[..., Any]] = {
             **dict.fromkeys(_QUESTIONS, _call),
             Tensor.__bool__: self._branch,
@@ -225,6 +230,7 @@ class Recorder(TorchFunctionMode):
         """Watch from here on, until ``stop``. Blocks nest; the innermost owns what runs."""
         recording = Recording(self, cell)
         if not self._stack:
+            self._following.enter_context(self._scopes.followed())
             self.__enter__()  # type: ignore[no-untyped-call]
         self._stack.append(recording)
         return recording
@@ -238,6 +244,7 @@ class Recorder(TorchFunctionMode):
             self._sites.clear()
             self._spans.clear()
             self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
+            self._following.close()
 
     def __torch_function__(
         self,
@@ -258,6 +265,7 @@ class Recorder(TorchFunctionMode):
         op.inputs = tuple(inputs)
         op.grad_enabled = torch.is_grad_enabled()
         op.recording = self._stack[-1]
+        op.scope = self._scopes.current
         op.changed = ()
         op.several = False
         op.first_node = op.last_node = sequence_number()
@@ -315,11 +323,8 @@ class Recorder(TorchFunctionMode):
             return
         if frame is not self._frame:
             self._enter(frame)
-        turns = self._turns[frame]
-        op.site = here = self._site(frame)
-        # A comparison and the yes-or-no it is asked for stand at one place: the name parts them.
-        key = (here, op.name)
-        op.turn = turns[key] = turns.get(key, 0) + 1
+        op.site = self._site(frame)
+        op.turn = self._turns[frame].turn(op.site, op.name, None if op.direct else called)
 
     def _enter(self, frame: FrameType) -> None:
         """Count turns for ``frame`` too, and no longer for the calls that have returned.
@@ -332,7 +337,7 @@ class Recorder(TorchFunctionMode):
             outer = outer.f_back
         while self._turns and next(reversed(self._turns)) is not outer:
             self._turns.popitem()
-        self._turns.setdefault(frame, {})
+        self._turns.setdefault(frame, _Turns())
         self._frame = frame
 
     def _site(self, frame: FrameType) -> Site:
@@ -467,6 +472,27 @@ class Recorder(TorchFunctionMode):
         """What happened to ``leaf.grad`` while the recorder watched, oldest first."""
         _, events = self._grad_events.get(id(leaf), (None, ()))
         return list(events)
+
+
+class _Turns:
+    """How often each place in one call of a learner's function has run."""
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[Site, str], int] = {}
+        self._called: FrameType | None = None
+
+    def turn(self, site: Site, name: str, called: FrameType | None) -> int:
+        """Which turn is it, at ``site``, of the op ``name``, or of the library call ``called``?
+
+        However many ops ``net(x)`` runs, they are of one turn. The library's frame is held, so
+        that it cannot be mistaken for a later one at the same address.
+        """
+        # A comparison and the yes-or-no it is asked for stand at one place: the name parts them.
+        key = (site, name if called is None else "")
+        if called is None or called is not self._called:
+            self._counts[key] = self._counts.get(key, 0) + 1
+            self._called = called or self._called
+        return self._counts[key]
 
 
 def _is_spelled_by(op: Op, called: FrameType | None) -> bool:

@@ -130,6 +130,7 @@ class _Builder:
         self.of_node: dict[Node, Vertex] = {}
         self.of_value: dict[Value, Vertex] = {}
         self.unread: list[Vertex] = []
+        self.wants: dict[Value, bool] = {}
 
     def build(self, y: Tensor) -> Structure:
         nodes = walk([get_gradient_edge(y).node])
@@ -208,7 +209,7 @@ class _Builder:
             source = self.of_leaf.setdefault(
                 id(value.tensor), Vertex("leaf", value, leaf=value.tensor)
             )
-        elif value.op is not None and (value.requires_grad or _wants_gradient_above(value)):
+        elif value.op is not None and (value.requires_grad or self._wants_gradient_above(value)):
             source = self._vertex_of(value.op)
             source.value = source.value or value
         else:
@@ -216,6 +217,24 @@ class _Builder:
         severed = value.requires_grad and not (vertex.value and vertex.value.requires_grad)
         word = _severed_by(vertex.op) if severed and vertex.op else ""
         self.edges.append(Edge(source, vertex, "cut" if word else "constant", word=word))
+
+    def _wants_gradient_above(self, value: Value) -> bool:
+        """Was ``value`` computed from anything that requires a gradient?
+
+        Each value is looked into once, however many of those computed from it are asked about.
+        """
+        entered: set[Value] = set()
+        pending = [value]
+        while pending:
+            top = pending[-1]
+            above = top.op.inputs if top.op and top not in self.wants else ()
+            if top not in entered:
+                entered.add(top)
+                pending.extend(v for v in above if v not in entered)
+            else:
+                wants = any(v.requires_grad or self.wants.get(v, False) for v in above)
+                self.wants.setdefault(pending.pop(), wants)
+        return self.wants[value]
 
 
 def _severed_by(op: Op) -> str:
@@ -225,21 +244,6 @@ def _severed_by(op: Op) -> str:
     if not op.grad_enabled:
         return "no_grad"
     return "not differentiable"
-
-
-def _wants_gradient_above(value: Value) -> bool:
-    """Was ``value`` computed from anything that requires a gradient?"""
-    seen = {value}
-    pending = [value]
-    while pending:
-        op = pending.pop().op
-        for above in op.inputs if op else ():
-            if above.requires_grad:
-                return True
-            if above not in seen:
-                seen.add(above)
-                pending.append(above)
-    return False
 
 
 def _inputs_first(root: Vertex, edges: Iterable[Edge]) -> tuple[Vertex, ...]:

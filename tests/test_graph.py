@@ -274,3 +274,61 @@ def test_dollars_and_markup_in_the_source_are_only_text():
     assert isinstance(picture.figure(), Figure)
     picture._png()
     assert "<b>$a$</b>" in picture.picture["nodes"][1]["label"] or "<b>$a$</b>" in repr(picture)
+
+
+def test_a_plain_number_is_a_low_box(dot):
+    _, y = dot
+    heights = {node["label"]: node["height"] for node in seegrad.graph(y).picture["nodes"]}
+    assert heights["2"] < heights["x"] == heights["2 * …"]
+
+
+def test_a_number_is_written_so_that_it_is_that_number():
+    with seegrad.record():
+        y = torch.ones(1, requires_grad=True) * 1.0001 * 0.5
+    labels = [n["label"] for n in seegrad.graph(y).picture["nodes"] if n["kind"] == "constant"]
+    assert labels == ["1.0001", "0.5"]
+
+
+def test_what_ran_in_a_module_says_which():
+    with seegrad.record():
+        net = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+        y = net(torch.ones(1, 2)).sum()
+    nodes = {node["label"]: node for node in seegrad.graph(y).picture["nodes"]}
+    assert nodes["linear"]["marks"] == ("0",)
+    assert nodes["relu"]["marks"] == ("1",)
+    assert nodes["net.0.weight"]["kind"] == "leaf"
+
+
+def test_a_modules_buffers_have_names():
+    with seegrad.record():
+        norm = nn.BatchNorm1d(2)
+        y = norm(torch.randn(3, 2)).sum()
+    assert "norm.running_mean = " in repr(seegrad.graph(y))
+
+
+def test_a_learners_own_function_is_called_so():
+    class Double(torch.autograd.Function):
+        @staticmethod
+        def forward(_ctx, x):
+            return x * 2
+
+        @staticmethod
+        def backward(_ctx, g):
+            return g * 2
+
+    with seegrad.record():
+        x = torch.ones(2, requires_grad=True)
+        y = Double.apply(x).sum()
+    picture = seegrad.graph(y)
+    assert picture.remark == ""
+    assert any(node["label"] == "Double.apply(…)" for node in picture.picture["nodes"])
+
+
+def test_a_tooltip_holds_no_large_tensor_and_the_detail_does():
+    with seegrad.record():
+        x = torch.linspace(0, 1, 200, requires_grad=True)
+        y = x.exp().sum()
+    picture = seegrad.graph(y)
+    assert picture.picture["nodes"][0]["exact"] == ""
+    picture.selected = "n0"
+    assert picture.detail["rows"][0]["title"].startswith("tensor([0.0, 0.005")

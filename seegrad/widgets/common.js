@@ -3,6 +3,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 const PATIENCE = 5000; // ms to wait for the kernel before saying that one is needed
+const UNANSWERED =
+  "No kernel has answered for 5 seconds: it is busy, or gone. What is shown is its last answer; run the cell again for a new one.";
 const FACES = { live: "live", still: "still picture", code: "code", text: "text" };
 const TEXT_FIELD = "input:not([type=range]), textarea, select, [contenteditable]";
 
@@ -99,6 +101,106 @@ export function waiting(doing) {
   return note;
 }
 
+/** Asks the kernel through the traits `asked` and `reply`. One question is under way at a time; of those
+ *  that come meanwhile only the newest is kept. `say` hears each answer's problem, "" for none, and owns
+ *  up when no kernel answers. `Picture`'s Python side is `AnsweringPicture`.
+ *  @param {Model} model @param {(sentence: string) => void} say */
+export function asker(model, say) {
+  let [current, timer] = ["", 0];
+  /** @type {Attributes | null} */
+  let newest = null;
+  const send = (/** @type {Attributes} */ question) => {
+    current = crypto.getRandomValues(new Uint32Array(2)).join("-");
+    clearTimeout(timer);
+    timer = setTimeout(() => say(UNANSWERED), PATIENCE);
+    put(model, "asked", { ...question, id: current });
+  };
+  const hear = () => {
+    const { id, problem } = model.get("reply");
+    if (!current || id !== current) return;
+    clearTimeout(timer);
+    const next = newest;
+    [current, newest] = ["", null];
+    if (next) send(next);
+    else say(problem);
+  };
+  const deafen = listen(model, { reply: hear });
+  return {
+    ask: (/** @type {Attributes} */ question) => void (current ? (newest = question) : send(question)),
+    busy: () => current !== "",
+    close() {
+      clearTimeout(timer);
+      deafen();
+    },
+  };
+}
+
+/** A number as Python's `formatting.number` writes it: four significant digits. @param {number} value */
+export function number(value) {
+  if (Number.isNaN(value)) return "nan";
+  if (!Number.isFinite(value)) return value < 0 ? "-inf" : "inf";
+  if (Number.isInteger(value) && Math.abs(value) < 1e6) return String(value);
+  const [digits, exponent] = fourDigits(value).split("e");
+  const power = Number(exponent);
+  if (power >= -4 && power < 4) return String(Number(`${digits}e${power}`));
+  return `${Number(digits)}e${power < 0 ? "-" : "+"}${String(Math.abs(power)).padStart(2, "0")}`;
+}
+
+/** Like toExponential(3), but a tie goes to the even digit, as in Python. @param {number} value */
+function fourDigits(value) {
+  const tie = value.toExponential(40).match(/^(.*([0-9]))50+(e.*)$/); // so many digits tell a true tie
+  const even = tie?.[1].match(/^-?\d\.\d{3}$/) && "02468".includes(tie[2]);
+  return even ? tie[1] + tie[3] : value.toExponential(3);
+}
+
+/** The float64 numbers of a trait of bytes. @param {DataView} bytes */
+export function floats({ buffer, byteOffset, byteLength }) {
+  return new Float64Array(buffer.slice(byteOffset, byteOffset + byteLength));
+}
+
+/** A slider and a field to type the exact number; `act` hears the number, and whether it stands.
+ *  @param {string} label @param {number} reach the slider goes from -reach to reach
+ *  @param {(value: number, settled: boolean) => void} act */
+export function dial(label, reach, act) {
+  const slider = html("input", { type: "range", step: "any", "aria-label": label });
+  const field = html("input", { type: "number", step: "any", "aria-label": `${label}, exactly` });
+  const element = html("div", { class: "dial" }, slider, field);
+  let shown = NaN;
+  /** @param {number} value */
+  const show = (value) => {
+    shown = value;
+    while (Math.abs(value) > reach) reach = rounded(2 * Math.abs(value));
+    if (slider.max !== String(reach)) {
+      // a hundred steps each way, on round numbers
+      Object.assign(slider, { min: String(-reach), max: String(reach), step: String(reach / 100) });
+    }
+    slider.value = String(value);
+    slider.ariaValueText = number(value);
+    field.value = String(Number(value.toPrecision(4)));
+    field.title = String(value);
+  };
+  const moved = (/** @type {boolean} */ settled) => () => {
+    const value = Number(slider.value);
+    show(value);
+    act(value, settled);
+  };
+  slider.addEventListener("input", moved(false));
+  slider.addEventListener("change", moved(true));
+  field.addEventListener("change", () => {
+    const value = field.value.trim() ? Number(field.value) : NaN;
+    if (!Number.isFinite(value)) return show(shown);
+    show(value);
+    act(value, true);
+  });
+  return { element, slider, show };
+}
+
+/** The next of 1, 2, 3, 5, 10, 20, … @param {number} value */
+export function rounded(value) {
+  const power = 10 ** Math.floor(Math.log10(value));
+  return Number(((([1, 2, 3, 5].find((step) => step * power >= value * 0.999999) ?? 10) * power)).toPrecision(3));
+}
+
 /** A matrix of derivatives with named rows and columns, its cells coloured by sign and size.
  *  @typedef {{rows: string[], columns: string[], cells: string[][], values: number[][]}} Matrix
  *  @param {string} name @param {Matrix} matrix */
@@ -136,8 +238,9 @@ function listing(name, text) {
 /** What stands in place of the live view. @param {Model} model @param {string} face */
 function panel(model, face) {
   if (face === "problem") return html("p", { class: "problem", role: "note" }, model.get("problem"));
-  if (face !== "still") return listing(face, model.get(face === "code" ? "listing" : "text"));
-  if (!model.get("still")) return waiting("drawing…");
+  const said = { code: model.get("listing"), text: model.get("text") }[face];
+  if (said) return listing(face, said);
+  if (face !== "still" || !model.get("still")) return waiting(face === "still" ? "drawing…" : "writing…");
   return html("img", { src: `data:image/png;base64,${model.get("still")}`, alt: model.get("alt") });
 }
 

@@ -14,6 +14,9 @@ import anywidget
 import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from torch import Tensor
+
+from seegrad.errors import InputError
 
 _FOLDER = Path(__file__).parent
 
@@ -43,6 +46,12 @@ def mathml(latex: str) -> str:
     from latex2mathml.converter import convert
 
     return convert(latex) if latex else ""
+
+
+def packed(numbers: Tensor) -> bytes:
+    """Numbers as float64, for ``floats`` in common.js: JSON has no NaN and no infinity."""
+    data: bytes = numbers.detach().double().contiguous().numpy().tobytes()
+    return data
 
 
 class Picture(anywidget.AnyWidget):
@@ -93,6 +102,69 @@ class Picture(anywidget.AnyWidget):
         """The still picture is drawn when it is first asked for."""
         if change["new"] == "still" and not self.still:
             self.still = self._png()
+
+
+class AnsweringPicture(Picture):
+    """A picture that asks the kernel for new numbers while something is dragged.
+
+    The page sets ``asked``; ``answer`` computes, and ``reply`` says that it is done, or with a
+    sentence why not. What is shown then stays as it was. Both carry the question's ``id``.
+
+    Numbers change as fast as the hand moves, so the other faces are made when they are looked at:
+    a subclass gives ``words`` and ``script``, and calls ``refresh`` after a change.
+    """
+
+    asked = traitlets.Dict().tag(sync=True)
+    reply = traitlets.Dict().tag(sync=True)
+
+    def answer(self, question: dict[str, Any]) -> None:
+        """Set the traits that answer a question of the page's, or raise InputError."""
+        raise NotImplementedError
+
+    def words(self) -> str:
+        """The text equivalent."""
+        raise NotImplementedError
+
+    def script(self) -> str:
+        """The plain PyTorch that reproduces the numbers."""
+        raise NotImplementedError
+
+    def code(self) -> str:
+        """The plain PyTorch that reproduces the numbers."""
+        return "" if self.problem else self.script()
+
+    def __repr__(self) -> str:
+        """The text equivalent: deterministic, with the numbers."""
+        return f"{self.title}: {self.problem}" if self.problem else self.words()
+
+    def refresh(self) -> None:
+        """Forget the other faces, and make anew the one that is looked at."""
+        with self.hold_sync():
+            self.text = self.listing = self.still = ""
+            self._fill_face()
+
+    def _fill_face(self) -> None:
+        if self.face == "text":
+            self.text = repr(self)
+        elif self.face == "code":
+            self.listing = self.code()
+        elif self.face == "still":
+            self.alt, self.still = repr(self), self._png()
+
+    @traitlets.observe("face")
+    def _fill_still(self, _change: dict[str, Any]) -> None:
+        self._fill_face()
+
+    @traitlets.observe("asked")
+    def _reply(self, change: dict[str, Any]) -> None:
+        question, problem = change["new"], ""
+        # All that an answer changes goes to the page in one message.
+        with self.hold_sync():
+            try:
+                self.answer(question)
+            except InputError as error:
+                problem = str(error)
+            self.reply = {"id": question.get("id", ""), "problem": problem}
 
 
 VALUE_INK = "#0b5ca8"

@@ -8,7 +8,7 @@ import { button, formula, frame, html, keys, listen, matrix, put, reveal, svg, w
  *  @typedef {{x: number, y: number, width: number, height: number}} Box
  *  @typedef {{line: number, start: number, end: number}} Span a stretch of code, in Python's columns
  *  @typedef {{cell: string, number: number, text: string}} Line
- *  @typedef {Box & {id: string, kind: string, label: string, note: string, value: string, exact: string,
+ *  @typedef {Box & {id: string, kind: string, folded: string, label: string, note: string, value: string, exact: string,
  *    marks: string[], spans: Span[], slot: Box | null, text: string}} GraphNode
  *  @typedef {{id: string, source: string, kind: string, points: number[][], label: number[] | null,
  *    gradient: string, exact: string, step: number, word: string}} Edge
@@ -19,11 +19,13 @@ import { button, formula, frame, html, keys, listen, matrix, put, reveal, svg, w
  *  @typedef {{node: string, arriving: Arriving, rule: {mathml: string, latex: string, words: string},
  *    sent: Sent[], remark: string, grad: Grad | null}} Step
  *  @typedef {{code: Line[], width: number, height: number, nodes: GraphNode[], edges: Edge[], root: Root | null,
- *    steps: Step[]}} Picture
- *  @typedef {{node: string, heading: string, rows: {term: string, text: string, title?: string}[],
+ *    steps: Step[], unfolded: Unfolded[]}} Picture
+ *  @typedef {{id: string, title: string, node: string}} Unfolded
+ *  @typedef {{of: Record<string, {share: number, text: string}>, scale: string[], total: string}} Saved
+ *  @typedef {{node: string, heading: string, rows: {term: string, text: string, title?: string, aside?: string}[],
  *    jacobian: Matrix | null}} Detail */
 
-const EMPTY = { code: [], width: 0, height: 0, nodes: [], edges: [], root: null, steps: [] };
+const EMPTY = { code: [], width: 0, height: 0, nodes: [], edges: [], root: null, steps: [], unfolded: [] };
 const PAD = 14; // px between a box's border and its text
 const MARGIN = 12; // px around the drawing, for rings and tags
 const LEAST = 0.8; // down to this scale the picture shrinks to fit its column; below, it scrolls
@@ -100,7 +102,7 @@ function wire({ id, kind, points, word }) {
 /** The gradient that travels an edge, written beside it. @param {Edge} edge */
 function carried({ label, gradient, exact }) {
   const [x, y] = label ?? [0, 0];
-  return svg("text", { class: "carried gradient", x, y }, svg("title", {}, exact), label ? gradient : "");
+  return svg("text", { class: "carried gradient", x, y }, svg("title", {}, exact || gradient), label ? gradient : "");
 }
 
 /** The tags on a box's upper border, the last at its right end: in-place, view, no_grad. @param {GraphNode} node */
@@ -140,29 +142,51 @@ function gradSlot({ x, y, width, height }) {
   return { group, show };
 }
 
+/** What shows that a box stands for others: a plus, and the edges of those beneath. @param {GraphNode} node */
+function pile({ width }, /** @type {number} */ middle) {
+  const sheets = [8, 4].map((rise) =>
+    svg("rect", { class: "sheet", x: rise, y: -rise, width: width - 2 * rise, height: 12, rx: 6 }),
+  );
+  const plus = svg("path", { class: "sign-of-fold", d: `M${width - PAD - 10} ${middle}h10m-5 -5v10` });
+  return { sheets, plus };
+}
+
 /** A node: its box with label, value, note and tags, and below a leaf the slot. @param {GraphNode} node */
 function box(node) {
   const { id, kind, x, y, width, height } = node;
-  const [upper, lower] = node.value ? [height * 0.32, height * 0.7] : [height / 2, height / 2];
+  const twoLines = node.value || kind === "group";
+  const [upper, lower] = twoLines ? [height * 0.32, height * 0.7] : [height / 2, height / 2];
+  const right = width - PAD - (kind === "sources" ? 18 : 0);
   const label = svg("text", { x: PAD, y: upper }, node.label);
   const value = svg("text", { class: "value", x: PAD, y: lower }, node.value);
-  const note = svg("text", { class: "note", x: width - PAD, y: kind === "op" ? lower : upper }, node.note);
+  const note = svg("text", { class: "note", x: right, y: kind === "op" || kind === "group" ? lower : upper });
   const whole = [node.label, node.exact && `= ${node.exact}`, node.note].filter(Boolean).join("\n");
-  const rx = kind === "leaf" ? 14 : 6;
+  const { sheets, plus } = node.folded ? pile(node, upper) : { sheets: [], plus: "" };
+  const rx = kind === "leaf" || kind === "sources" ? 14 : 6;
   const ring = svg("rect", { class: "ring", x: -5, y: -5, width: width + 10, height: height + 10, rx: rx + 4 });
   const plate = svg("rect", { class: "box", width, height, rx });
   const slot = node.slot && gradSlot({ ...node.slot, x: node.slot.x - x, y: node.slot.y - y });
   const role = { tabindex: 0, role: "button", "aria-label": node.text, "data-node": id };
   const group = svg("g", { class: `node ${kind}`, transform: `translate(${x} ${y})`, ...role });
-  group.append(svg("title", {}, whole), ring, plate, label, value, note, ...tags(node), ...(slot ? [slot.group] : []));
+  group.append(svg("title", {}, whole), ring, ...sheets, plate, label, value, note, plus, ...tags(node));
+  if (slot) group.append(slot.group);
   /** Shortens what is too long; the note gets what its row leaves. */
   const fit = () => {
-    const room = width - 2 * PAD;
+    const room = width - 2 * PAD - (width - PAD - right);
     elide(label, room);
     elide(value, room);
-    elide(note, room - (kind === "op" && node.value ? value : label).getComputedTextLength() - 8);
+    const beside = note.getAttribute("y") === label.getAttribute("y") ? label : value;
+    elide(note, room - beside.getComputedTextLength() - 8);
   };
-  return { node, group, slot, fit };
+  /** Colours the box by what it saved for backward, and says that instead of the note.
+   *  @param {{share: number, text: string} | undefined} saved */
+  const weigh = (saved) => {
+    group.classList.toggle("weighed", Boolean(saved));
+    group.style.setProperty("--share", `${100 * (saved?.share ?? 0)}%`);
+    note.textContent = saved?.text ?? node.note;
+    fit();
+  };
+  return { node, group, slot, fit, weigh };
 }
 
 /** What a leaf's slot says at a step: empty, pending once gradients travel to it, filled when they have come.
@@ -187,9 +211,55 @@ function nodeAt(target) {
   return node?.getAttribute("data-node") ?? "";
 }
 
+/** The tag to fold a group again by, on the box where it ends; `before` it hang tags of others.
+ *  @param {Unfolded} group @param {GraphNode} at @param {number} before */
+function foldTag({ id, title }, { x, y }, before) {
+  const width = 6.7 * title.length + 24;
+  const place = `translate(${x + 6 + before} ${y - 9})`;
+  const role = { tabindex: 0, role: "button", "aria-label": `fold ${title} again`, "data-fold": id };
+  const plate = svg("rect", { width, height: 17, rx: 4 });
+  const minus = svg("path", { class: "sign-of-fold", d: "M6 8.5h8" });
+  const text = svg("text", { x: 18, y: 9 }, title);
+  const tag = svg(
+    "g",
+    { class: "tag fold", transform: place, ...role },
+    svg("title", {}, `fold ${title} again`),
+    plate,
+    minus,
+    text,
+  );
+  return { tag, width: width + 6 };
+}
+
+/** The tags to fold all groups again by. @param {Picture} picture */
+function foldTags({ unfolded, nodes }) {
+  /** @type {Map<string, number>} */
+  const used = new Map();
+  return unfolded.flatMap((group) => {
+    const at = nodes.find(({ id }) => id === group.node);
+    if (!at) return [];
+    const { tag, width } = foldTag(group, at, used.get(at.id) ?? 0);
+    used.set(at.id, (used.get(at.id) ?? 0) + width);
+    return [tag];
+  });
+}
+
+/** What a click or a key on the drawing can ask for: to fold a group, to unfold or to look at a box.
+ *  @typedef {{fold(id: string): void, unfold(id: string): void, pick(id: string): void}} Acts
+ *  @param {EventTarget | null} target @param {boolean} look rather than unfold @param {Picture} picture @param {Acts} acts
+ *  @returns {boolean} whether it was a click on anything */
+function act(target, look, { nodes }, { fold, unfold, pick }) {
+  const tag = target instanceof Element ? target.closest("[data-fold]")?.getAttribute("data-fold") : null;
+  const node = nodes.find(({ id }) => id === nodeAt(target));
+  if (tag) fold(tag);
+  else if (node?.folded && !look) unfold(node.folded);
+  else if (node) pick(node.id);
+  return Boolean(tag || node);
+}
+
 /** The drawing, built once. @param {Picture} picture
- *  @param {(id: string) => void} pick @param {(id: string) => void} hover called with "" for no node */
-function drawing(picture, pick, hover) {
+ *  @param {Acts} acts @param {(id: string) => void} hover called with "" for no node */
+function drawing(picture, acts, hover) {
   const { nodes, edges, root } = picture;
   const seed = root ? [{ ...root, id: "root", kind: "gradient", word: "" }] : [];
   const flows = [...edges, ...seed].map((edge) => ({ step: edge.step, wire: wire(edge), label: carried(edge) }));
@@ -200,9 +270,9 @@ function drawing(picture, pick, hover) {
   const viewBox = `${-MARGIN} ${-MARGIN} ${width} ${height}`;
   const canvas = svg("svg", { viewBox, role: "group", "aria-label": "computational graph" });
   canvas.append(...flows.map(({ wire }) => wire), ...boxes.map(({ group }) => group));
-  canvas.append(...flows.map(({ label }) => label), name);
+  canvas.append(...flows.map(({ label }) => label), name, ...foldTags(picture));
   const element = html("div", { class: "scroller" }, canvas);
-  canvas.addEventListener("click", ({ target }) => nodeAt(target) && pick(nodeAt(target)));
+  canvas.addEventListener("click", ({ target, shiftKey }) => void act(target, shiftKey, picture, acts));
   canvas.addEventListener("pointerover", ({ target }) => hover(nodeAt(target)));
   canvas.addEventListener("pointerleave", () => hover(""));
   return {
@@ -212,6 +282,10 @@ function drawing(picture, pick, hover) {
     fit(column) {
       boxes.forEach(({ fit }) => fit());
       canvas.style.width = LEAST * width <= column && column < width ? "100%" : `${width}px`;
+    },
+    /** @param {Saved["of"] | undefined} of what each box saved, where that is to be seen */
+    weigh(of) {
+      boxes.forEach(({ node, weigh }) => weigh(of?.[node.id]));
     },
     /** @param {number} now the step @param {string} active @param {string} selected */
     show(now, active, selected) {
@@ -253,6 +327,33 @@ function controls(count, go) {
   return { element, show };
 }
 
+// What is folded, and what is saved
+
+/** A row of buttons that fold again what was unfolded. @param {Unfolded[]} unfolded @param {(id: string) => void} fold */
+function foldRow(unfolded, fold) {
+  const buttons = unfolded.map(({ id, title }) => button(`fold ${title}`, () => fold(id)));
+  const element = html("div", { class: "folds", role: "group", "aria-label": "unfolded" }, ...buttons);
+  element.hidden = !unfolded.length;
+  return element;
+}
+
+/** The switch that colours boxes by the bytes they saved, with the scale. @param {(on: boolean) => void} turn */
+function memoryRow(turn) {
+  const toggle = button("colour by memory", () => turn(toggle.ariaPressed !== "true"));
+  const total = html("span", { class: "total" });
+  const ticks = html("span", { class: "ticks" });
+  const scale = html("span", { class: "scale" }, html("span", { class: "shades" }), ticks);
+  const element = html("div", { class: "memory" }, toggle, scale, total);
+  /** @param {boolean} on @param {Saved} saved */
+  const show = (on, saved) => {
+    toggle.ariaPressed = String(on);
+    scale.hidden = total.hidden = !on;
+    ticks.replaceChildren(...(saved.scale ?? []).map((bytes) => html("span", {}, bytes)));
+    total.textContent = saved.total ?? "asking the kernel…";
+  };
+  return { element, show };
+}
+
 // The equation below the picture
 
 /** A term of the equation: what it is, and lines that say it. @param {string} heading @param {Node[]} lines */
@@ -266,7 +367,7 @@ const sign = (symbol) => html("div", { class: "sign" }, symbol);
 const aside = (words) => html("div", { class: "aside" }, words);
 
 /** A gradient's numbers, exact in the tooltip. @param {string} text @param {string} [exact] */
-const numbers = (text, exact = text) => html("div", { class: "gradient", title: exact }, text);
+const numbers = (text, exact = text) => html("div", { class: "gradient", title: exact || text }, text);
 
 /** What arrives: a sum where several paths met. @param {Arriving} arriving */
 const arrives = ({ text, exact, terms }) => numbers(terms.length > 1 ? `${terms.join(" + ")} = ${text}` : text, exact);
@@ -291,8 +392,8 @@ function invitation({ steps, root }) {
 }
 
 /** gradient arriving × local rule = gradient sent; at a leaf, .grad before + what arrives = .grad after.
- *  @param {Step} step @returns {Node[]} */
-function equation({ arriving, rule, sent, remark, grad }) {
+ *  @param {Step} step @param {Node[]} more what belongs to its rule @returns {Node[]} */
+function equation({ arriving, rule, sent, remark, grad }, more) {
   const remarks = remark ? [aside(remark)] : [];
   if (grad) {
     const before = term(`${grad.name} before`, numbers(grad.before));
@@ -302,9 +403,9 @@ function equation({ arriving, rule, sent, remark, grad }) {
   const of = arriving.of ? [aside(formula(arriving.of, ""))] : [];
   const law = rule.mathml || rule.latex ? [html("div", { class: "law" }, formula(rule.mathml, rule.latex))] : [];
   return [
-    term("gradient arriving at this op", arrives(arriving), ...of),
+    term(`gradient arriving at this ${more.length ? "box" : "op"}`, arrives(arriving), ...of),
     sign("×"),
-    term("its local rule", ...law, aside(rule.words)),
+    term("its local rule", ...law, aside(rule.words), ...more),
     sign("="),
     term("gradient sent to each input", ...sends(sent), ...remarks),
   ];
@@ -325,20 +426,21 @@ function detailPanel(close) {
   const header = html("div", { class: "header" }, heading, button("close", close));
   const body = html("div");
   const element = html("div", { class: "detail", role: "group", "aria-label": "selected node" }, header, body);
-  /** @param {GraphNode | undefined} node @param {Detail} detail */
-  const show = (node, detail) => {
+  /** @param {GraphNode | undefined} node @param {Detail} detail @param {Node[]} more buttons for it */
+  const show = (node, detail, more) => {
     element.hidden = !node;
     const come = detail.node === node?.id;
     heading.textContent = (come ? detail.heading : node?.label) ?? "";
     if (!node) return body.replaceChildren();
     if (!come) return body.replaceChildren(waiting("asking the kernel…"));
-    const rows = detail.rows.flatMap(({ term, text, title }) => [
+    const rows = detail.rows.flatMap(({ term, text, title, aside }) => [
       html("dt", {}, term),
-      html("dd", { title: title ?? text }, text),
+      html("dd", { title: title ?? text }, text, ...(aside ? [html("span", { class: "bytes" }, aside)] : [])),
     ]);
     body.replaceChildren(
       html("dl", {}, ...rows),
       ...(detail.jacobian ? [matrix("local Jacobian", detail.jacobian)] : []),
+      ...more,
     );
   };
   return { element, show };
@@ -346,12 +448,15 @@ function detailPanel(close) {
 
 // The whole
 
+/** What this view asked to fold or unfold: where to look, and where the keyboard is, once it is done.
+ *  @typedef {{id: string, focus: boolean, left: number, top: number}} Asked */
+
 /** One picture in one view, shown at the model's step and selection; returns what takes it away.
- *  @param {Model} model @param {HTMLElement} el */
-function view(model, el) {
+ *  @param {Model} model @param {HTMLElement} el @param {Asked | null} asked */
+function view(model, el, asked) {
   /** @type {Picture} */
   const picture = { ...EMPTY, ...model.get("picture") };
-  const { steps, nodes } = picture;
+  const { steps, nodes, unfolded } = picture;
   const node = (/** @type {string | undefined} */ id) => nodes.find((one) => one.id === id);
   const clamped = (/** @type {number} */ step) => Math.max(0, Math.min(step, steps.length));
   const at = () => clamped(model.get("step"));
@@ -369,17 +474,44 @@ function view(model, el) {
     hovered = id;
     showCode();
   };
+  /** Asks the kernel for the picture with other boxes. @param {string} id @param {string[]} opened @param {string} doing */
+  const ask = (id, opened, doing) => {
+    const { scrollLeft: left, scrollTop: top } = graph.element;
+    wish = { id, left, top, focus: stage.root.contains(document.activeElement) };
+    graph.element.after(waiting(doing));
+    put(model, "opened", opened);
+  };
+  /** @type {Asked | null} */
+  let wish = null;
+  const opened = () => /** @type {string[]} */ (model.get("opened"));
+  const unfold = (/** @type {string} */ id) => ask(id, [...opened(), id], "unfolding…");
+  const fold = (/** @type {string} */ id) =>
+    ask(
+      id,
+      opened().filter((one) => one !== id),
+      "folding…",
+    );
+  const unfoldButton = (/** @type {GraphNode | undefined} */ one) =>
+    one?.folded ? [button("unfold", () => unfold(one.folded))] : [];
 
   const stage = frame(model, el);
   const code = codePanel(picture.code);
-  const graph = drawing(picture, pick, hover);
+  const acts = { fold, unfold, pick };
+  const graph = drawing(picture, acts, hover);
+  const folds = foldRow(unfolded, fold);
   const row = controls(steps.length, go);
   const sentence = html("div", { class: "equation" });
+  const memory = memoryRow((on) => put(model, "memory", on));
   const detail = detailPanel(close);
-  stage.live.append(code.element, graph.element, row.element, sentence, detail.element);
+  stage.live.append(code.element, graph.element, folds, row.element, sentence, detail.element, memory.element);
 
   const showCode = () => code.show(active(), node(hovered) ?? selected());
-  const showDetail = () => detail.show(selected(), model.get("detail"));
+  const showDetail = () => detail.show(selected(), model.get("detail"), unfoldButton(selected()));
+  const showMemory = () => {
+    const [on, saved] = [model.get("memory"), model.get("saved")];
+    memory.show(on, saved);
+    graph.weigh(on ? saved.of : undefined);
+  };
   const show = () => {
     const step = at();
     const count = `step ${step} of ${steps.length}`;
@@ -387,12 +519,21 @@ function view(model, el) {
     stage.state(steps.length ? `${step ? "backward" : "forward"} pass · ${count}` : "forward pass");
     graph.show(step, active()?.id ?? "", selected()?.id ?? "");
     row.show(step, `${count}: ${active()?.label ?? "the forward pass is done"}`);
-    sentence.replaceChildren(...(step ? equation(steps[step - 1]) : [invitation(picture)]));
+    const now = step ? equation(steps[step - 1], unfoldButton(active())) : [invitation(picture)];
+    sentence.replaceChildren(...now);
     showCode();
   };
   const follow = () => {
     const group = graph.box(active()?.id ?? "");
     if (group) reveal(graph.element, group);
+  };
+  /** Back to where the reader was when they folded or unfolded something. @param {Asked} was */
+  const settle = ({ id, focus, left, top }) => {
+    graph.element.scrollTo({ left, top, behavior: "instant" });
+    const group = graph.box(unfolded.find((one) => one.id === id)?.node ?? id);
+    if (!group) return;
+    if (focus) group.focus({ preventScroll: true });
+    reveal(graph.element, group);
   };
   const announce = () => {
     const said = at() ? `${active()?.label}. ${spoken(steps[at() - 1])}` : invitation(picture).textContent;
@@ -403,12 +544,17 @@ function view(model, el) {
   showDetail();
   const observer = new ResizeObserver(([{ contentRect }]) => {
     graph.fit(contentRect.width);
+    showMemory();
     show();
-    follow();
+    if (asked) settle(asked);
+    else follow();
+    asked = null;
   });
   observer.observe(graph.element);
   const deafen = listen(model, {
     detail: showDetail,
+    memory: showMemory,
+    saved: showMemory,
     selected() {
       show();
       showDetail();
@@ -419,36 +565,40 @@ function view(model, el) {
       announce();
     },
   });
-  const pickFocused = (/** @type {Element} */ target) => (nodeAt(target) ? pick(nodeAt(target)) : false);
   keys(stage, {
     ArrowLeft: () => go(at() - 1),
     ArrowRight: () => go(at() + 1),
     Home: () => go(0),
     End: () => go(steps.length),
     Escape: () => (selected() ? close() : false),
-    Enter: pickFocused,
-    " ": pickFocused,
+    Enter: (target) => act(target, false, picture, acts),
+    " ": (target) => act(target, true, picture, acts),
   });
-  return () => {
-    observer.disconnect();
-    deafen();
-    stage.close();
+  return {
+    /** @returns {Asked | null} what was asked for here */
+    wish: () => wish,
+    close() {
+      observer.disconnect();
+      deafen();
+      stage.close();
+    },
   };
 }
 
 /** anywidget's entry: shows the graph in `el`, and returns what takes it away.
  *  @param {{model: Model, el: HTMLElement}} here */
 function render({ model, el }) {
-  let close = view(model, el);
+  let shown = view(model, el, null);
   const deafen = listen(model, {
     picture() {
-      close();
-      close = view(model, el);
+      const asked = shown.wish();
+      shown.close();
+      shown = view(model, el, asked);
     },
   });
   return () => {
     deafen();
-    close();
+    shown.close();
   };
 }
 

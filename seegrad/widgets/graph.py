@@ -3,52 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from itertools import pairwise
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import traitlets
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, PathPatch
-from matplotlib.path import Path
 from torch import Tensor
 
-from seegrad import formatting
-from seegrad.backward import Pass, local_jacobian, remembered, replay, require_gradient, seed_for
+from seegrad.backward import Pass, remembered, replay, require_gradient, seed_for
+from seegrad.detail import Detail, detail, saved_message
 from seegrad.errors import FreedError, InputError
-from seegrad.layout import Point
+from seegrad.folding import Folded, Group, Passage, fold, passages, step_of
 from seegrad.listing import listing
-from seegrad.names import names_in_reach
+from seegrad.memory import Memory
+from seegrad.names import ModuleNames, Names, module_names_in_reach, names_in_reach
+from seegrad.narration import lines, saved_lines
 from seegrad.recording import unrecorded
-from seegrad.scene import Arrow, Node, Root, Scene, SceneStep, compose
-from seegrad.snapshot import keep
-from seegrad.structure import Structure, Vertex, structure
-from seegrad.widgets.common import (
-    GRADIENT_INK,
-    GRADIENT_WASH,
-    LINE_INK,
-    QUIET_INK,
-    TEXT_INK,
-    VALUE_INK,
-    VALUE_WASH,
-    Picture,
-    mathml,
-    script,
-    style,
-)
+from seegrad.scene import Node, Scene, compose
+from seegrad.structure import Stop, Structure, Vertex, itinerary, structure
+from seegrad.widgets.common import Picture, mathml, script, style
+from seegrad.widgets.graph_figure import figure_of
+from seegrad.words import is_own_function
 
-LARGEST_JACOBIAN = 256
-"""A local Jacobian of up to this many entries is written out when its box is clicked."""
 
-Detail = dict[str, Any]
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    """What a picture is of, kept in the kernel to answer the page's questions from."""
+
+    graph: Structure
+    run: Pass | None
+    names: Names
+    module_names: ModuleNames
+    stops: tuple[Stop, ...]
+    remark: str
 
 
 class Graph(Picture):
     """The widget that ``seegrad.graph`` returns.
 
     ``step`` says how far the backward pass has come: 0 before it, ``steps`` when it is over.
-    ``selected`` is the id of the box whose detail is open, "" for none.
+    ``selected`` is the id of the box whose detail is open, "" for none. ``opened`` lists the ids of
+    the folded boxes that were unfolded. ``memory`` says whether boxes are coloured by the bytes
+    that they saved for backward.
     """
 
     _esm = script("graph")
@@ -58,13 +54,19 @@ class Graph(Picture):
     step = traitlets.Int(0).tag(sync=True)
     selected = traitlets.Unicode().tag(sync=True)
     detail = traitlets.Dict().tag(sync=True)
+    opened = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    memory = traitlets.Bool(False).tag(sync=True)
+    saved = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, scene: Scene | None = None, graph: Structure | None = None, **traits: Any):
-        self._scene = scene
-        self._graph = graph
-        if scene is not None:
-            traits["picture"] = _as_message(scene)
+    def __init__(self, subject: _Subject | None = None, **traits: Any):
+        self._subject = subject
+        self._scene: Scene | None = None
+        self._folded: Folded | None = None
+        self._groups: dict[str, Group] = {}
+        self._passages: Sequence[Stop | Passage] = ()
         super().__init__(title="graph(y)", **traits)
+        if subject is not None:
+            self._compose(subject)
 
     @property
     def steps(self) -> int:
@@ -73,16 +75,98 @@ class Graph(Picture):
 
     def figure(self) -> Figure:
         """The whole picture, every gradient on its edge, as a matplotlib figure."""
-        return super().figure() if self._scene is None else _figure(self._scene, self.remark)
+        if self._scene is None:
+            return super().figure()
+        return figure_of(self._scene, self.remark, self.saved.get("of", {}))
+
+    def code(self) -> str:
+        """The plain PyTorch that reproduces the numbers."""
+        subject = self._subject
+        if subject is not None and not self.listing:
+            seed = subject.run.seed if subject.run else None
+            self.listing = listing(subject.graph, seed, subject.names)
+        return self.listing
+
+    @unrecorded
+    def _compose(self, subject: _Subject) -> None:
+        """Draw what is to be drawn now, at the stop of the pass where the picture was."""
+        before, over = self._passages, 0 < self.step == self.steps
+        here = _vertex_at(before[self.step - 1]) if 0 < self.step <= len(before) else None
+        self._folded = fold(subject.graph, self.opened)
+        self._groups = {item.id: item for item in self._folded.items if isinstance(item, Group)}
+        self._passages = passages(subject.stops, self._folded)
+        self._scene = compose(
+            subject.graph,
+            subject.run,
+            subject.names,
+            self._folded,
+            self._passages,
+            subject.module_names,
+        )
+        ids = {node.id for node in self._scene.nodes}
+        with self.hold_sync():
+            if here is not None:
+                self.step = self.steps if over else step_of(here, self._passages, self._folded)
+            self.selected = self.selected if self.selected in ids else ""
+            self.still = ""
+            self.picture = _as_message(self._scene)
+            self._weigh(subject)
+            if not self._folded.less:
+                self.code()
+
+    def _weigh(self, subject: _Subject) -> None:
+        """Say what was saved for backward, if that is asked for; put all that is shown in words."""
+        if self._scene is None or self._folded is None:
+            return
+        weights = Memory(subject.graph) if self.memory else None
+        boxes = {node.id: self._members(subject, node) for node in self._scene.nodes}
+        self.saved = {} if weights is None else saved_message(weights, boxes)
+        text = [*lines(self._scene, subject.remark), *saved_lines(self._scene, self.saved)]
+        self.remark, self.text, self.alt = subject.remark, "\n".join(text), "\n".join(text)
+
+    @traitlets.observe("opened")
+    def _open(self, _: Any) -> None:
+        if self._subject is not None:
+            self._compose(self._subject)
+
+    @traitlets.observe("memory")
+    def _colour(self, _: Any) -> None:
+        if self._subject is not None:
+            with self.hold_sync():
+                self._weigh(self._subject)
+                self.still = ""
+
+    @traitlets.observe("face")
+    def _write_code(self, change: dict[str, Any]) -> None:
+        """The code of a large graph is written when it is first asked for."""
+        if change["new"] == "code":
+            self.code()
 
     @traitlets.observe("selected")
     def _answer(self, change: dict[str, Any]) -> None:
-        if self._graph is not None and self._scene is not None and change["new"]:
-            self.detail = _detail(change["new"], self._graph, self._scene)
+        if self._subject is not None and self._scene is not None and change["new"]:
+            self.detail = self._detail(self._subject, self._scene, change["new"])
+
+    @unrecorded
+    def _detail(self, subject: _Subject, scene: Scene, node_id: str) -> Detail:
+        node = next(node for node in scene.nodes if node.id == node_id)
+        return detail(node, self._members(subject, node), Memory(subject.graph))
+
+    def _members(self, subject: _Subject, node: Node) -> tuple[Vertex, ...]:
+        """The vertices that a box stands for."""
+        if not node.folded:
+            return (subject.graph.vertices[int(node.id.removeprefix("n").split(".")[0])],)
+        group = self._groups[node.folded]
+        return group.ops + group.sources
+
+
+def _vertex_at(step: Stop | Passage) -> Vertex:
+    """Where the pass was last when this step was over."""
+    return step.vertex if isinstance(step, Stop) else step.inside[-1].vertex
 
 
 @unrecorded
-def graph(y: Tensor, v: Tensor | None = None) -> Graph:
+def graph(y: Tensor, v: Tensor | None = None, memory: bool = False) -> Graph:
     """Show what y was computed from, and replay the backward pass through it step by step.
 
     Looking changes nothing: not ``.grad``, not the graph, not the random state.
@@ -92,6 +176,10 @@ def graph(y: Tensor, v: Tensor | None = None) -> Graph:
     y: any tensor that requires a gradient. Run its code after ``%load_ext seegrad`` (or inside
         ``with seegrad.record():``) and the picture has its values and source too.
     v: the upstream gradient to start from, of y's shape; needed if y has more than one element.
+    memory: colour the boxes by the bytes they saved for backward, and say how many those are.
+
+    A large graph is drawn folded: the turns of a loop, the calls of a module and long rows of ops
+    are one box each, and a click unfolds it.
 
     A wrong input raises nothing: the widget says what was wrong and what to do.
 
@@ -114,24 +202,16 @@ def graph(y: Tensor, v: Tensor | None = None) -> Graph:
       3. x: [0, 2, 4, 6] + [0, 2, 4, 6] = [0, 4, 8, 12] arrives
          x.grad: None before, [0, 4, 8, 12] after
     """
-    names = names_in_reach()
+    names, module_names = names_in_reach(), module_names_in_reach()
     try:
         require_gradient(y)
     except InputError as problem:
         return Graph(problem=str(problem), alt=str(problem))
     run, remark = _pass(y, v)
     picture = structure(y)
-    scene = compose(picture, run, names)
     remark = " ".join(part for part in (remark, *_remarks(picture)) if part)
-    text = "\n".join(_lines(scene, remark))
-    return Graph(
-        scene,
-        picture,
-        remark=remark,
-        text=text,
-        listing=listing(picture, run.seed if run else None, names),
-        alt=text,
-    )
+    stops = itinerary(picture, run) if run is not None else ()
+    return Graph(_Subject(picture, run, names, module_names, stops, remark), memory=memory)
 
 
 def _pass(y: Tensor, v: Tensor | None) -> tuple[Pass | None, str]:
@@ -153,7 +233,7 @@ def _pass(y: Tensor, v: Tensor | None) -> tuple[Pass | None, str]:
 def _remarks(picture: Structure) -> Iterator[str]:
     """What a learner should know about these values before reading the picture."""
     ops = [vertex for vertex in picture.vertices if vertex.kind == "op"]
-    if any(vertex.op is None for vertex in ops):
+    if any(vertex.op is None and not is_own_function(vertex) for vertex in ops):
         yield (
             "Some of this ran while nothing was recorded, so only PyTorch's own names for it are "
             "known: put %load_ext seegrad in the first cell and run the cells after it again."
@@ -178,234 +258,3 @@ def _as_message(scene: Scene) -> dict[str, Any]:
         step["rule"]["mathml"] = mathml(step["rule"]["latex"])
         step["arriving"]["of"] = mathml(step["arriving"]["of"])
     return message
-
-
-# The text equivalent
-
-
-def _lines(scene: Scene, remark: str) -> Iterator[str]:
-    kinds = [node.kind for node in scene.nodes]
-    result = scene.nodes[-1].value
-    sizes = f"{_count(kinds.count('leaf'), 'leaf')}, {_count(kinds.count('op'), 'op')}"
-    yield f"graph of {scene.root.name} = {result}, {sizes}"
-    if remark:
-        yield remark
-    yield "forward"
-    for node in scene.nodes:
-        if node.kind != "constant" or node.value:
-            tags = "".join(f" [{mark}]" for mark in node.marks)
-            yield f"  {node.label} = {node.value or '?'}  {node.note}{tags}"
-    yield from (f"  {edge.word}: {_names(scene, edge)}" for edge in scene.edges if edge.word)
-    if scene.steps:
-        yield f"backward, {_count(len(scene.steps), 'step')}"
-    for number, step in enumerate(scene.steps, 1):
-        yield from _step_lines(number, step)
-
-
-def _names(scene: Scene, edge: Arrow) -> str:
-    label = {node.id: node.label for node in scene.nodes}
-    return f"no gradient goes from {label[edge.target]} to {label[edge.source]}"
-
-
-def _step_lines(number: int, step: SceneStep) -> Iterator[str]:
-    terms = " + ".join(step.arriving.terms)
-    arriving = f"{terms} = {step.arriving.text}" if terms else step.arriving.text
-    yield f"  {number}. {step.name}: {arriving} arrives"
-    for sent in step.sent:
-        yield f"     {sent.text} goes to {sent.to}"
-    if step.grad is not None:
-        yield f"     {step.grad.name}: {step.grad.before} before, {step.grad.after} after"
-
-
-def _count(number: int, noun: str) -> str:
-    plural = {"leaf": "leaves"}.get(noun, f"{noun}s")
-    return f"{number} {noun if number == 1 else plural}"
-
-
-# What a click on a box answers
-
-
-def _detail(node_id: str, picture: Structure, scene: Scene) -> Detail:
-    node = next(node for node in scene.nodes if node.id == node_id)
-    vertex = picture.vertices[int(node_id.removeprefix("n").split(".")[0])]
-    rows = [row for row in _rows(node, vertex) if row["text"]]
-    return {"node": node_id, "heading": node.label, "rows": rows, "jacobian": _jacobian(vertex)}
-
-
-def _rows(node: Node, vertex: Vertex) -> Iterator[dict[str, str]]:
-    value = vertex.value
-    yield {"term": "value", "text": node.value, "title": node.exact}
-    if value is not None:
-        yield {"term": "shape and dtype", "text": f"{formatting.shape(value.shape)}, {value.dtype}"}
-    if vertex.op is not None and vertex.op.site is not None:
-        yield {"term": "code", "text": vertex.op.site.statement}
-    for autograd_node in vertex.nodes:
-        yield {"term": "autograd node", "text": autograd_node.name()}
-        yield from _saved(autograd_node)
-
-
-def _saved(autograd_node: Any) -> Iterator[dict[str, str]]:
-    """What the node keeps for its turn in the backward pass."""
-    for attribute in sorted(name for name in dir(autograd_node) if name.startswith("_saved_")):
-        try:
-            saved = getattr(autograd_node, attribute)
-        except RuntimeError:
-            saved = "freed by backward()"
-        if saved is None:
-            continue
-        text = (
-            formatting.array(keep(saved), saved.shape) if isinstance(saved, Tensor) else str(saved)
-        )
-        yield {"term": f"saved: {attribute.removeprefix('_saved_')}", "text": text}
-
-
-def _jacobian(vertex: Vertex) -> dict[str, Any] | None:
-    """The op's own Jacobian, input beside input, if it is small enough to be read."""
-    value, op = vertex.value, vertex.op
-    if value is None or op is None or len(vertex.nodes) != 1:
-        return None
-    entries = sum(i.shape.numel() for i in op.inputs if i.requires_grad) * value.shape.numel()
-    if not 0 < entries <= LARGEST_JACOBIAN or not value.dtype.is_floating_point:
-        return None
-    blocks = local_jacobian(vertex.nodes[0], value.shape, value.dtype)
-    if not blocks:
-        return None
-    matrix = [
-        [entry for block in blocks for entry in block[row].tolist()]
-        for row in range(len(blocks[0]))
-    ]
-    return {
-        "rows": [_entry_name("y", index, value.shape) for index in range(len(matrix))],
-        "columns": [
-            _entry_name("abcdefgh"[which % 8], index, block.shape[1:])
-            for which, block in enumerate(blocks)
-            for index in range(block.shape[1])
-        ],
-        "cells": [[formatting.number(entry) for entry in row] for row in matrix],
-        "values": matrix,
-    }
-
-
-def _entry_name(letter: str, index: int, shape: Sequence[int]) -> str:
-    """``y`` for the only element, ``y[2]`` in a vector, ``y[1, 0]`` in a matrix."""
-    place = []
-    for size in reversed(shape):
-        index, within = divmod(index, size)
-        place.append(str(within))
-    return f"{letter}[{', '.join(reversed(place))}]" if place else letter
-
-
-# The still picture
-
-_DPI = 96
-_FOOT = 28.0  # pixels under the drawing, for the remark
-
-
-def _figure(scene: Scene, remark: str) -> Figure:
-    """The scene at its last step, drawn by matplotlib at one unit a pixel."""
-    width, height = scene.width + 40, scene.height + 40 + (_FOOT if remark else 0)
-    figure = Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
-    axes = figure.add_axes((0, 0, 1, 1))
-    axes.set_xlim(-20, scene.width + 20)
-    axes.set_ylim(height - 20, -20)
-    axes.axis("off")
-    for edge in scene.edges:
-        _draw_edge(axes, edge)
-    _draw_root(axes, scene.root)
-    grads = {step.node: step.grad for step in scene.steps}
-    for node in scene.nodes:
-        _draw_node(axes, node)
-        if node.slot is not None:
-            grad = grads.get(node.id)
-            _draw_slot(axes, node, f"will be {grad.after}" if grad else "")
-    if remark:
-        axes.text(0, scene.height + 24, remark, size=8, color=QUIET_INK, va="top")
-    return figure
-
-
-def _draw_node(axes: Axes, node: Node) -> None:
-    leaf, constant = node.kind == "leaf", node.kind == "constant"
-    axes.add_patch(
-        FancyBboxPatch(
-            (node.x, node.y),
-            node.width,
-            node.height,
-            boxstyle=f"round,pad=0,rounding_size={14 if leaf else 5}",
-            facecolor=VALUE_WASH if leaf else "white",
-            edgecolor=VALUE_INK if leaf else LINE_INK,
-            linestyle="--" if constant else "-",
-            linewidth=1.5,
-        )
-    )
-    left, right = node.x + 14, node.x + node.width - 14
-    top, bottom = node.y + 21, node.y + node.height - 19
-    _write(axes, left, top, node.label, TEXT_INK)
-    _write(axes, left, bottom if node.value else top, node.value, VALUE_INK)
-    _write(axes, right, top if leaf or constant else bottom, node.note, QUIET_INK, 8, "right")
-    tags = " ".join(node.marks)
-    _write(axes, right, top, tags, QUIET_INK, 8, "right")
-
-
-def _draw_slot(axes: Axes, node: Node, text: str) -> None:
-    slot = node.slot
-    if slot is None:
-        return
-    axes.add_patch(
-        FancyBboxPatch(
-            (slot.x, slot.y),
-            slot.width,
-            slot.height,
-            boxstyle="round,pad=0,rounding_size=8",
-            facecolor=GRADIENT_WASH if text else "white",
-            edgecolor=GRADIENT_INK,
-            linestyle="--",
-            linewidth=1.2,
-        )
-    )
-    _write(axes, slot.x + 14, slot.y + 16, ".grad", QUIET_INK, 8)
-    _write(axes, slot.x + 14, slot.y + 35, text, GRADIENT_INK)
-
-
-def _draw_edge(axes: Axes, edge: Arrow) -> None:
-    ink = GRADIENT_INK if edge.gradient else LINE_INK
-    _draw_route(axes, edge.points, ink, bool(edge.gradient))
-    _label(
-        axes, edge.label, edge.gradient or edge.word, GRADIENT_INK if edge.gradient else QUIET_INK
-    )
-
-
-def _draw_root(axes: Axes, root: Root) -> None:
-    ink = GRADIENT_INK if root.gradient else LINE_INK
-    _draw_route(axes, root.points, ink, bool(root.gradient))
-    _label(axes, root.label, root.gradient, GRADIENT_INK)
-    x, y = root.points[-1]
-    _write(axes, x + 6, y, root.name, TEXT_INK)
-
-
-def _draw_route(axes: Axes, points: Sequence[Point], ink: str, travelled: bool) -> None:
-    """A smooth curve through the points; an arrow head at its left end once it is travelled."""
-    vertices, codes = [points[0]], [Path.MOVETO]
-    for (x0, y0), (x1, y1) in pairwise(points):
-        middle = (x0 + x1) / 2
-        vertices += [(middle, y0), (middle, y1), (x1, y1)]
-        codes += [Path.CURVE4] * 3
-    axes.add_patch(
-        PathPatch(
-            Path(vertices, codes), fill=False, edgecolor=ink, linewidth=2 if travelled else 1.2
-        )
-    )
-    if travelled:
-        x, y = points[0]
-        axes.fill([x, x + 10, x + 10], [y, y - 5, y + 5], color=ink)
-
-
-def _label(axes: Axes, place: Point, text: str, ink: str) -> None:
-    axes.text(*place, text, color=ink, size=9.5, family="monospace", ha="center", va="center")
-
-
-def _write(
-    axes: Axes, x: float, y: float, text: str, ink: str, size: float = 10.0, side: str = "left"
-) -> None:
-    # Dollar signs would begin a formula: the text is the learner's own code.
-    plain = text.replace("$", r"\$")
-    axes.text(x, y, plain, color=ink, size=size, family="monospace", ha=side, va="center")
