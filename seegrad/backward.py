@@ -127,7 +127,7 @@ def remembered(y: Tensor) -> list[Pass]:
     """The passes that the learner's own ``backward()`` calls on ``y`` made, oldest first."""
     watcher = recorder()
     passes = []
-    for tape in watcher.value(y).passes:
+    for tape in watcher.tapes(y):
         arrivals = {v.node: v.incoming[0] for v in tape.visits if is_accumulator(v.node)}
         inner = [visit for visit in tape.visits if not is_accumulator(visit.node)]
         seed = inner[0].incoming[get_gradient_edge(y).output_nr] if inner else None

@@ -1,8 +1,9 @@
 """What ran: the learner's PyTorch calls, as they were written, with the values they made.
 
 One ``Recorder`` watches a thread. It is a ``TorchFunctionMode``, so ``dot``, ``cross_entropy`` or
-``linear`` each reach it once, before PyTorch takes them apart. For every call it makes an ``Op``,
-and for every tensor that goes in or comes out a ``Value``.
+``linear`` each reach it once, before PyTorch takes them apart. (``unseen`` tells it of the few
+calls that pass such a mode by.) For every call it makes an ``Op``, and for every tensor that goes
+in or comes out a ``Value``.
 
 What is kept lives exactly as long as it can be asked for: a tensor owns its ``Value``, a ``Value``
 its ``Op``, an ``Op`` the ``Value`` of each input. When the learner's last tensor of a computation
@@ -11,26 +12,40 @@ goes, so does its recording.
 
 from __future__ import annotations
 
+import sys
 import weakref
-from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import partial, wraps
-from types import CodeType, FrameType
-from typing import Any, Literal, ParamSpec, TypeVar
+from functools import wraps
+from threading import get_ident
+from types import FrameType
+from typing import Any, ParamSpec, TypeVar
 
 import torch
 from torch import Tensor
+from torch._C import _len_torch_function_stack as function_modes
 from torch.autograd import _get_sequence_nr as sequence_number  # type: ignore[attr-defined]
-from torch.autograd.graph import Node, get_gradient_edge
+from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
+from torch.utils._device import DeviceContext
 
-from seegrad.scopes import Scope, Scopes
+from seegrad import unseen
+from seegrad.arguments import kept, kept_by_name
+from seegrad.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
+from seegrad.grad_events import GradEvent, GradEvents
+from seegrad.holdings import OUT_OF_DATE, Holdings, version
+from seegrad.scopes import Scopes
 from seegrad.snapshot import keep
-from seegrad.source import Site, Span, site, user_frame
+from seegrad.source import Site
 from seegrad.tape import Tape, is_accumulator, listen, walk
+from seegrad.turns import Turns, name_of
+
+__all__ = [
+    "Branch", "GradEvent", "Op", "Recorder", "Recording", "Value",
+    "record", "recorder", "unrecorded", "version",
+]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,108 +53,8 @@ R = TypeVar("R")
 LARGEST_PASS = 2000
 """A learner's own ``backward()`` is written down edge by edge up to this many nodes."""
 
-GRAD_EVENTS = 64
-"""Of what happened to one leaf's ``.grad``, this many events are kept, the newest."""
-
-
-class Value:
-    """What one tensor held at one moment.
-
-    Attributes
-    ----------
-    op: the op that made it (created it, for a leaf); ``None`` if that was not seen.
-    index: which of the op's outputs it is.
-    shape, dtype, requires_grad: as the tensor's.
-    leaf: whether it is a leaf that wants a gradient.
-    view: whether it shares its storage with the tensor it was made from.
-    data: a copy of the content, or of its leading corner (see ``snapshot.keep``).
-    version: the tensor's version counter; an in-place op raises it and makes a new ``Value``.
-    passes: what the engine did in each ``backward()`` the learner called on this very tensor.
-    """
-
-    __slots__ = (
-        "__weakref__", "_tensor", "data", "dtype", "grad_of", "index", "leaf", "node", "op",
-        "passes", "requires_grad", "shape", "version", "view",
-    )  # fmt: skip
-
-    def __init__(self, op: Op | None, index: int, tensor: Tensor, forget: Callable[..., Any]):
-        self._tensor = weakref.ref(tensor, forget)
-        self.op = op
-        self.index = index
-        self.shape = tensor.shape
-        self.dtype = tensor.dtype
-        self.requires_grad = tensor.requires_grad
-        self.leaf = self.requires_grad and tensor.is_leaf
-        self.view = tensor._base is not None
-        self.version = version(tensor)
-        self.data = keep(tensor)
-        self.node: Node | None = None
-        self.grad_of: weakref.ref[Tensor] | None = None
-        self.passes: list[Tape] = []
-
-    @property
-    def tensor(self) -> Tensor | None:
-        """The learner's tensor, while it lives."""
-        return self._tensor()
-
-    @property
-    def complete(self) -> bool:
-        """Whether ``data`` is the whole content."""
-        return self.data.shape == self.shape and not self.data.is_meta
-
-
-class Op:
-    """One PyTorch call of the learner's.
-
-    Attributes
-    ----------
-    name: the function's name as PyTorch gives it: ``dot``, ``mul`` (also for ``*``), ``__rsub__``.
-    function: what was called.
-    args, kwargs: what with; each tensor is replaced by its ``Value``.
-    inputs: the ``Value`` of each tensor argument, in order, lists flattened.
-    site: where in the learner's code; ``None`` if Python could not tell.
-    direct: whether the expression at ``site`` is this very call, not a module's that led to it.
-    turn: how often this place had run in this call of its function, from 1 (a loop's turn).
-    grad_enabled: whether gradients were being recorded.
-    first_node, last_node: sequence numbers of the autograd nodes it made: ``first <= n < last``.
-    changed: the inputs it changed in place.
-    several: whether it returned a tuple or list of tensors.
-    recording: the cell or block it belongs to.
-    scope: the module it ran in, by name, outermost first; ``()`` outside modules.
-    """
-
-    __slots__ = (
-        "__weakref__", "args", "changed", "direct", "first_node", "function", "grad_enabled",
-        "inputs", "kwargs", "last_node", "name", "recording", "scope", "several",
-        "site", "turn",
-    )  # fmt: skip
-
-    args: tuple[Any, ...]
-    changed: tuple[Value, ...]
-    direct: bool
-    first_node: int
-    function: Callable[..., Any]
-    grad_enabled: bool
-    inputs: tuple[Value, ...]
-    kwargs: Mapping[str, Any]
-    last_node: int
-    name: str
-    recording: Recording
-    scope: Scope
-    several: bool
-    site: Site | None
-    turn: int
-
-    def __repr__(self) -> str:
-        return f"Op({self.text!r})"
-
-    @property
-    def text(self) -> str:
-        """The learner's own spelling of the call; the function's name where there is no source."""
-        written = self.site.text if self.site else ""
-        if not self.direct and written:
-            return f"{self.name} in {written}"
-        return written or f"{self.name}(…)"
+LATEST_PASSES = 16
+"""Of the ``backward()`` calls on one tensor, this many are kept, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,24 +66,11 @@ class Branch:
     decision: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GradEvent:
-    """Something happened to a leaf's ``.grad``.
-
-    ``kind`` is "backward" (``added`` arrived), "zeroed", "None" or "changed" (assigned or edited);
-    ``after`` is what ``.grad`` held then, ``site`` the code that did it, ``root`` how the result
-    that a backward call started from was computed ("" if that was not seen).
-    """
-
-    kind: Literal["backward", "zeroed", "None", "changed"]
-    site: Site | None
-    added: Tensor | None
-    after: Tensor | None
-    root: str = ""
-
-
 class Recording:
     """What ran in one cell, or in one ``with seegrad.record()`` block.
+
+    ``branches`` are the newest decisions that Python took on a tensor, ``failed`` is the op that
+    raised, ``places`` are the places in the code that its ops go by.
 
     >>> import torch, seegrad
     >>> with seegrad.record() as recording:
@@ -178,9 +80,11 @@ class Recording:
     ['arange', 'dot', 'mul']
     """
 
-    def __init__(self, recorder: Recorder, cell: str):
+    def __init__(self, recorder: Recorder, cell: str, number: int, places: list[Place]):
         self._recorder = recorder
         self.cell = cell
+        self.number = number
+        self.places = places
         self.branches: deque[Branch] = deque(maxlen=10_000)
         self.failed: Op | None = None
 
@@ -190,32 +94,44 @@ class Recording:
         return [op for op in self._recorder.ops() if op.recording is self]
 
 
+def unrecorded(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep what ``function`` does to look at the learner's tensors out of their recording."""
+
+    @wraps(function)
+    def unseen(*args: P.args, **kwargs: P.kwargs) -> R:
+        with torch._C.DisableTorchFunction():
+            return function(*args, **kwargs)
+
+    return unseen
+
+
 class Recorder(TorchFunctionMode):
     """Watches PyTorch calls while it is entered, and answers questions about tensors it saw."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._known: dict[int, Value] = {}
-        self._grad_events: dict[int, tuple[weakref.ref[Tensor], deque[GradEvent]]] = {}
-        self._sequence: list[int] = []
-        self._ops: list[weakref.ref[Op]] = []
-        self._prune_at = 1024
-        self._stack: list[Recording] = []
-        self._sites: dict[tuple[CodeType, int], Site] = {}
-        self._spans: dict[tuple[CodeType, Span | None], Site] = {}
-        self._frame: FrameType | None = None
-        self._turns: dict[FrameType, _Turns] = {}
+        self._holdings = Holdings()
+        self._grad_events = GradEvents()
         self._scopes = Scopes()
-        self._following = ExitStack()
+        self._turns = Turns()
+        self._recordings: dict[int, Recording] = {}
+        self._prune_at = 64
+        self._stack: list[Recording] = []
+        self._thread = 0
+        self._around = ExitStack()
+        self._begin_aside, self._end_aside = unrecorded(self._begin), unrecorded(self._end)
         self._special: dict[Any, Callable[..., Any]] = {
-            **dict.fromkeys(_QUESTIONS, _call),
+            **dict.fromkeys(_QUESTIONS, _ask),
+            **dict.fromkeys(_REPLACEMENTS, self._replace),
+            **dict.fromkeys((Tensor.backward, torch.autograd.backward), self._backward),
+            **dict.fromkeys(unseen.FORGETFUL, self._remind),
             Tensor.__bool__: self._branch,
-            Tensor.backward: self._backward,
             _getter("grad"): self._read_grad,
             _setter("grad"): self._assign_grad,
+            _getter("grad_fn"): self._read_grad_fn,
         }
 
-    # What a learner's code runs through
+    # Starting and stopping
 
     @contextmanager
     def record(self, cell: str = "") -> Iterator[Recording]:
@@ -228,23 +144,43 @@ class Recorder(TorchFunctionMode):
 
     def start(self, cell: str = "") -> Recording:
         """Watch from here on, until ``stop``. Blocks nest; the innermost owns what runs."""
-        recording = Recording(self, cell)
         if not self._stack:
-            self._following.enter_context(self._scopes.followed())
-            self.__enter__()  # type: ignore[no-untyped-call]
+            self._turns = Turns()
+            self._thread = get_ident()
+            self._around.enter_context(self._scopes.followed())
+            self._around.enter_context(unseen.told(self))
+            self._around.enter_context(self)
+        if len(self._recordings) > self._prune_at:
+            self._prune()
+        recording = Recording(self, cell, next(self._holdings.numbers), self._turns.places)
+        self._recordings[recording.number] = recording
         self._stack.append(recording)
         return recording
 
     def stop(self) -> None:
         """Stop watching what the latest ``start`` began."""
         self._stack.pop()
-        self._frame = None
-        self._turns.clear()
         if not self._stack:
-            self._sites.clear()
-            self._spans.clear()
-            self.__exit__(None, None, None)  # type: ignore[no-untyped-call]
-            self._following.close()
+            self._around.close()
+            self._turns = Turns()
+            self._holdings.let_go()
+
+    def _prune(self) -> None:
+        """Let go of the recordings of which nothing can be asked any more."""
+        used = {op[RECORDING] for op in self._holdings.ops()}
+        used.update(recording.number for recording in self._stack)
+        # A new dictionary: who reads an op from the old one goes on reading it.
+        self._recordings = {number: self._recordings[number] for number in sorted(used)}
+        self._prune_at = max(64, 2 * len(used))
+
+    def listens(self) -> bool:
+        """Would a call made here and now be recorded? A mode above may keep it from us."""
+        if get_ident() != self._thread or not torch._C._is_torch_function_mode_enabled():
+            return False
+        modes = [torch._C._get_function_stack_at(i) for i in range(function_modes())]
+        return [mode for mode in modes if not isinstance(mode, DeviceContext)][-1:] == [self]
+
+    # What a learner's code runs through
 
     def __torch_function__(
         self,
@@ -253,277 +189,268 @@ class Recorder(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        return self._special.get(func, self._op)(func, args, kwargs or {})  # type: ignore[no-untyped-call]
+        special = self._special.get(func)
+        if special is not None:
+            return special(func, args, kwargs or {})
+        # Another mode, or a tensor class with code of its own, is not to see us look at tensors.
+        aside = bool(types) or function_modes() > 0
+        return self.op(func, func, args, kwargs or {}, sys._getframe(1), aside)
 
-    def _op(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        op = Op()
-        inputs: list[Value] = []
-        op.function = func
-        op.name = _name(func)
-        op.args = tuple([self._described(arg, inputs) for arg in args])
-        op.kwargs = {k: self._described(arg, inputs) for k, arg in kwargs.items()} if kwargs else {}
-        op.inputs = tuple(inputs)
-        op.grad_enabled = torch.is_grad_enabled()
-        op.recording = self._stack[-1]
-        op.scope = self._scopes.current
-        op.changed = ()
-        op.several = False
-        op.first_node = op.last_node = sequence_number()
+    def op(
+        self,
+        function: Callable[..., Any],
+        run: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        frame: FrameType,
+        aside: bool = True,
+    ) -> Any:
+        """Record that ``frame`` called ``function``, and do it, by calling ``run``."""
+        held: list[Hold] = []
+        given = (self._begin_aside if aside else self._begin)(args, kwargs, held)
+        first = sequence_number()
         try:
-            result = func(*args, **kwargs)
+            result = run(*args, **kwargs)
         except Exception:
-            self._locate(op)
-            op.recording.failed = op
+            self._stack[-1].failed = self._read(self._row(function, frame, given, first))
             raise
-        op.last_node = sequence_number()
-        if isinstance(result, Tensor):
-            self._settle(op, (result,))
-        elif isinstance(result, tuple | list):
-            op.several = True
-            self._settle(op, tuple(item for item in result if isinstance(item, Tensor)))
-        else:
-            self._settle(op, ())
+        (self._end_aside if aside else self._end)(function, frame, given, first, held, result)
         return result
 
-    def _described(self, argument: Any, inputs: list[Value]) -> Any:
-        """The argument with each tensor replaced by its value, which joins ``inputs``."""
-        if isinstance(argument, Tensor):
-            value = self.value(argument)
-            inputs.append(value)
-            return value
-        if type(argument) in (list, tuple):
-            return tuple([self._described(item, inputs) for item in argument])
-        return argument
+    def _begin(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], held: list[Hold]
+    ) -> tuple[Row, Row]:
+        """What to keep of the arguments; the holds on the tensors among them join ``held``."""
+        holdings = self._holdings
+        by_name = kept_by_name(kwargs, holdings, held) if kwargs else ()
+        return kept(args, holdings, held), by_name
 
-    def _settle(self, op: Op, outputs: tuple[Tensor, ...]) -> None:
-        """Give every tensor that the call made or changed its new value."""
-        changed = [v for v in op.inputs if (t := v.tensor) is not None and version(t) != v.version]
-        made = [t for t in outputs if (v := self._known.get(id(t))) is None or v not in op.inputs]
-        if not changed and not made:
+    def _end(
+        self,
+        function: Callable[..., Any],
+        frame: FrameType,
+        given: tuple[Row, Row],
+        first: int,
+        held: list[Hold],
+        result: Any,
+    ) -> None:
+        """Give every tensor that the op made or changed its new value."""
+        holdings = self._holdings
+        changed = [hold for hold in held if _is_changed(hold, function)]
+        outputs = (result,) if isinstance(result, Tensor) else tuple(_tensors_in(result))
+        made = [t for t in outputs if (hold := holdings.known(t)) is None or hold not in held]
+        if not made and not changed:
             return
-        self._locate(op)
-        op.changed = tuple(changed)
-        for value in changed:
-            tensor = value.tensor
-            if tensor is not None and self._known[id(tensor)] is value:
-                self._remember(op, 0, tensor).grad_of = value.grad_of
-                self._note_edited_grad(op, value)
+        before = tuple([hold.row for hold in changed])
+        row = self._row(function, frame, given, first, before, not isinstance(result, Tensor))
+        for hold in changed:
+            self._change(row, hold)
         for index, tensor in enumerate(outputs):
-            if any(tensor is candidate for candidate in made):
-                self._remember(op, index, tensor)
-        self._sequence.append(op.first_node)
-        self._ops.append(weakref.ref(op))
-        if len(self._ops) > self._prune_at:
-            self._prune()
+            if any(tensor is new for new in made):
+                hold = holdings.remember(row, index, tensor)
+                if function in _SHARING:
+                    hold.source = held[0]
 
-    def _locate(self, op: Op) -> None:
-        frame, called = user_frame()
-        op.site, op.turn, op.direct = None, 1, _is_spelled_by(op, called)
-        if frame is None:
-            return
-        if frame is not self._frame:
-            self._enter(frame)
-        op.site = self._site(frame)
-        op.turn = self._turns[frame].turn(op.site, op.name, None if op.direct else called)
+    def _change(self, row: Row, hold: Hold) -> None:
+        self._holdings.change(row, hold)
+        leaf = hold.leaf()
+        if leaf is not None:
+            self._grad_events.edited(leaf, self._read(row).site)
 
-    def _enter(self, frame: FrameType) -> None:
-        """Count turns for ``frame`` too, and no longer for the calls that have returned.
+    def _row(
+        self,
+        function: Callable[..., Any],
+        frame: FrameType,
+        given: tuple[Row, Row],
+        first: int,
+        changed: Row = (),
+        several: bool = False,
+    ) -> Row:
+        holdings = self._holdings
+        place, turn = self._turns.next(frame, function)
+        row = (
+            next(holdings.numbers), self._stack[-1].number, place.number, turn,
+            self._scopes.current, *given, changed, several,
+            torch.is_grad_enabled(), first, sequence_number(),
+        )  # fmt: skip
+        holdings.raise_up(given[0])
+        holdings.raise_up(row)
+        return row
 
-        The frames under way are held, outermost first: a frame that is held cannot be mistaken
-        for a later one at the same address.
-        """
-        outer: FrameType | None = frame
-        while outer is not None and outer not in self._turns:
-            outer = outer.f_back
-        while self._turns and next(reversed(self._turns)) is not outer:
-            self._turns.popitem()
-        self._turns.setdefault(frame, _Turns())
-        self._frame = frame
+    def _here(self, function: Callable[..., Any]) -> tuple[Site | None, int]:
+        """Where the learner called ``function``, one of the special ones below, and which time."""
+        place, turn = self._turns.next(sys._getframe(1), function)
+        return place.site, turn
 
-    def _site(self, frame: FrameType) -> Site:
-        key = (frame.f_code, frame.f_lasti)
-        found = self._sites.get(key)
-        if found is None:
-            new = site(*key)
-            found = self._sites[key] = self._spans.setdefault((frame.f_code, new.span), new)
-        return found
-
-    def _here(self) -> Site | None:
-        frame, _ = user_frame()
-        return None if frame is None else self._site(frame)
-
-    def _remember(self, op: Op | None, index: int, tensor: Tensor) -> Value:
-        key = id(tensor)
-        # Called with the dead reference, ``pop(key)`` becomes ``pop(key, reference)``: no KeyError.
-        value = self._known[key] = Value(op, index, tensor, partial(self._known.pop, key))
-        return value
-
-    def _prune(self) -> None:
-        alive = [(n, ref) for n, ref in zip(self._sequence, self._ops, strict=True) if ref()]
-        self._sequence = [n for n, _ in alive]
-        self._ops = [ref for _, ref in alive]
-        self._prune_at = max(1024, 2 * len(alive))
-
-    # What else can happen to a tensor
+    # Calls that do more than compute
 
     def _branch(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> bool:
         decision: bool = func(*args, **kwargs)
-        op = Op()
-        op.name = "bool"
-        self._locate(op)
-        self._stack[-1].branches.append(Branch(op.site, op.turn, decision))
+        self._stack[-1].branches.append(Branch(*self._here(func), decision))
         return decision
 
-    def _backward(
+    def _replace(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        root: Tensor = args[0]
-        if not root.requires_grad:
-            func(*args, **kwargs)
-            return
-        nodes = walk([get_gradient_edge(root).node])
-        leaves = [node for node in nodes if is_accumulator(node)]
-        with listen(nodes if len(nodes) <= LARGEST_PASS else leaves, keep) as tape:
-            func(*args, **kwargs)
-        if len(nodes) <= LARGEST_PASS:
-            self.value(root).passes.append(tape)
-        here, made_by = self._here(), self.value(root).op
-        computed = "" if made_by is None else made_by.text
-        for visit in tape.visits:
-            if is_accumulator(visit.node):
-                leaf: Tensor = visit.node.variable  # type: ignore[attr-defined]
-                added, after = visit.incoming[0], _grad(leaf)
-                self._note_grad(leaf, GradEvent("backward", here, added, after, computed))
+    ) -> Any:
+        """``x.data = …`` and the like: they change a tensor and not its version counter."""
+
+        def run(*args: Any, **kwargs: Any) -> Any:
+            result = func(*args, **kwargs)
+            hold = self._holdings.known(args[0])
+            if hold is not None:
+                hold.version = OUT_OF_DATE
+            return result
+
+        return self.op(func, run, args, kwargs, sys._getframe(1))
+
+    def _remind(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        kwargs = unseen.reminded(func, kwargs, sys._getframe(1))
+        return self.op(func, func, args, kwargs, sys._getframe(1))
+
+    def _read_grad_fn(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Node | None:
+        self.value(args[0])  # of a view that has to be taken anew, this makes the node
+        node: Node | None = func(*args, **kwargs)
+        return node
 
     def _read_grad(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor | None:
         grad: Tensor | None = func(*args, **kwargs)
         if grad is not None:
-            self.value(grad).grad_of = weakref.ref(args[0])
+            self._note_grad(args[0], grad)
         return grad
+
+    @unrecorded
+    def _note_grad(self, leaf: Tensor, grad: Tensor) -> None:
+        self._holdings.hold(grad).grad_of = weakref.ref(leaf)
 
     def _assign_grad(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         leaf, grad = args
-        last_act_of_an_edit = grad is not None and grad is leaf.grad  # of ``x.grad += 1``
+        last_act_of_an_edit = grad is not None and grad is _grad_of(leaf)  # of ``x.grad += 1``
         func(*args, **kwargs)
-        if last_act_of_an_edit:
-            return
-        kind: Literal["None", "changed"] = "None" if grad is None else "changed"
-        self._note_grad(leaf, GradEvent(kind, self._here(), None, _grad(leaf)))
+        if not last_act_of_an_edit:
+            unrecorded(self._grad_events.assigned)(leaf, self._here(func)[0])
 
-    def _note_edited_grad(self, op: Op, before: Value) -> None:
-        """An in-place op changed a tensor; was it some leaf's ``.grad``?"""
-        leaf = before.grad_of() if before.grad_of is not None else None
-        if leaf is None:
-            return
-        after = _grad(leaf)
-        zeroed = after is not None and not after.is_meta and not bool(after.count_nonzero())
-        kind: Literal["zeroed", "changed"] = "zeroed" if zeroed else "changed"
-        self._note_grad(leaf, GradEvent(kind, op.site, None, after))
+    # The learner's own backward passes
 
-    def _note_grad(self, leaf: Tensor, event: GradEvent) -> None:
-        key = id(leaf)
-        if key not in self._grad_events:
-            forget = partial(self._grad_events.pop, key)
-            self._grad_events[key] = (weakref.ref(leaf, forget), deque(maxlen=GRAD_EVENTS))
-        self._grad_events[key][1].append(event)
+    def _backward(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        roots = args[0] if isinstance(args[0], tuple) else args[:1]
+        nodes = _reached(roots)
+        small = len(nodes) <= LARGEST_PASS
+        first = sequence_number()
+        with listen(nodes if small else filter(is_accumulator, nodes), keep) as tape:
+            func(*args, **kwargs)
+        self._note_pass(func, sys._getframe(1), roots, tape, first)
+        if small and len(roots) == 1 and isinstance(roots[0], Tensor):
+            self._keep_tape(roots[0], tape)
+
+    @unrecorded
+    def _note_pass(
+        self,
+        func: Callable[..., Any],
+        frame: FrameType,
+        roots: tuple[Tensor | GradientEdge, ...],
+        tape: Tape,
+        first: int,
+    ) -> None:
+        """The pass is an op too: with ``create_graph=True`` it makes nodes, and each ``.grad``."""
+        held: list[Hold] = []
+        row = self._row(func, frame, self._begin(roots, {}, held), first)
+        pass_, root = self._read(row), ""
+        if len(held) == 1 and (made_by := held[0].row[MADE_BY]) is not None:
+            root = self._read(made_by).text
+        for index, visit in enumerate(v for v in tape.visits if is_accumulator(v.node)):
+            leaf: Tensor = visit.node.variable  # type: ignore[attr-defined]
+            self._grad_events.arrived(leaf, visit.incoming[0], pass_.site, root)
+            if leaf.grad is not None and leaf.grad.grad_fn is not None:
+                self._holdings.remember(row, index, leaf.grad)
+
+    @unrecorded
+    def _keep_tape(self, root: Tensor, tape: Tape) -> None:
+        hold = self._holdings.hold(root)
+        if not hasattr(hold, "tapes"):
+            hold.tapes = deque(maxlen=LATEST_PASSES)
+        hold.tapes.append(tape)
 
     # What it can be asked
 
+    def _read(self, op: Row) -> Op:
+        return Op(op, self._recordings, self._holdings.tensor)
+
+    @unrecorded
     def value(self, tensor: Tensor) -> Value:
         """What ``tensor`` holds now, and the op that made it if that was seen."""
-        known = self._known.get(id(tensor))
-        if known is None:
-            return self._adopt(tensor, None)
-        if known.version == version(tensor) and known.requires_grad == tensor.requires_grad:
-            return known
-        return self._adopt(tensor, known)
+        return Value(self._holdings.hold(tensor).row, self._recordings, self._holdings.tensor)
 
-    def _adopt(self, tensor: Tensor, known: Value | None) -> Value:
-        """A value for a tensor that changed, or came to be, where the recorder could not see it."""
-        unchanged_leaf = known is not None and tensor.is_leaf and known.version == version(tensor)
-        value = self._remember(known.op if known and unchanged_leaf else None, 0, tensor)
-        value.node = tensor.grad_fn
-        if known is not None:
-            value.grad_of = known.grad_of
-        return value
+    @unrecorded
+    def tapes(self, root: Tensor) -> list[Tape]:
+        """What the engine did in each ``backward()`` the learner called on this very tensor."""
+        return list(getattr(self._holdings.hold(root), "tapes", ()))
 
     def ops(self) -> list[Op]:
         """Every op whose result can still be asked for, in the order they ran."""
-        return [op for ref in self._ops if (op := ref()) is not None]
+        return [self._read(op) for op in self._holdings.ops()]
 
     def tensors(self) -> list[Tensor]:
         """The learner's tensors that were seen and are alive."""
-        return [t for value in self._known.copy().values() if (t := value.tensor) is not None]
+        return self._holdings.tensors()
 
     def owner(self, node: Node) -> Op | None:
         """Which op made this autograd node? ``None`` if no recorded one did."""
-        number = node._sequence_nr()
-        place = bisect_right(self._sequence, number) - 1
-        op = self._ops[place]() if place >= 0 else None
-        return op if op is not None and op.first_node <= number < op.last_node else None
+        op = self._holdings.owner(node)
+        return None if op is None else self._read(op)
 
     def grad_events(self, leaf: Tensor) -> list[GradEvent]:
         """What happened to ``leaf.grad`` while the recorder watched, oldest first."""
-        _, events = self._grad_events.get(id(leaf), (None, ()))
-        return list(events)
+        return self._grad_events.of(leaf)
 
 
-class _Turns:
-    """How often each place in one call of a learner's function has run."""
-
-    def __init__(self) -> None:
-        self._counts: dict[tuple[Site, str], int] = {}
-        self._called: FrameType | None = None
-
-    def turn(self, site: Site, name: str, called: FrameType | None) -> int:
-        """Which turn is it, at ``site``, of the op ``name``, or of the library call ``called``?
-
-        However many ops ``net(x)`` runs, they are of one turn. The library's frame is held, so
-        that it cannot be mistaken for a later one at the same address.
-        """
-        # A comparison and the yes-or-no it is asked for stand at one place: the name parts them.
-        key = (site, name if called is None else "")
-        if called is None or called is not self._called:
-            self._counts[key] = self._counts.get(key, 0) + 1
-            self._called = called or self._called
-        return self._counts[key]
+def _is_changed(hold: Hold, function: Callable[..., Any]) -> bool:
+    tensor = hold()
+    if tensor is None:
+        return False
+    now = version(tensor)
+    # An inference tensor's version is not counted: the name of the op has to do.
+    return now != hold.version or (now < 0 and name_of(function).endswith("_"))
 
 
-def _is_spelled_by(op: Op, called: FrameType | None) -> bool:
-    """Did the learner call the op itself? ``called`` is the library's frame they called instead.
-
-    ``**`` and the reflected operators go through a frame of torch's own, so do the functions
-    that torch wrote in Python; what else leads to an op is a module, an optimizer and the like.
-    """
-    if called is None:
-        return True
-    name = called.f_code.co_name
-    return name in (op.name, "wrapped") or name.startswith("__torch_function__")
+def _tensors_in(result: Any) -> Iterator[Tensor]:
+    """The tensors that an op returned, in order: in a tuple or list, or one in another."""
+    if isinstance(result, Tensor):
+        yield result
+    elif isinstance(result, tuple | list):
+        for item in result:
+            yield from _tensors_in(item)
 
 
-def version(tensor: Tensor) -> int:
-    """The tensor's version counter; an inference tensor has none, and counts as -1."""
-    return -1 if tensor.is_inference() else tensor._version
+@unrecorded
+def _reached(roots: Iterable[Tensor | GradientEdge]) -> list[Node]:
+    """The nodes that a backward pass from these can reach."""
+    edges = [
+        get_gradient_edge(root) if isinstance(root, Tensor) else root
+        for root in roots
+        if not isinstance(root, Tensor) or root.requires_grad
+    ]
+    return walk([edge.node for edge in edges])
 
 
-def _call(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+@unrecorded
+def _grad_of(leaf: Tensor) -> Tensor | None:
+    return leaf.grad
+
+
+def _ask(func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     return func(*args, **kwargs)
-
-
-def _grad(leaf: Tensor) -> Tensor | None:
-    return None if leaf.grad is None else keep(leaf.grad)
-
-
-def _name(func: Callable[..., Any]) -> str:
-    """``dot`` for ``torch.dot``; a property's own name (``T``) for its getter."""
-    name: str = getattr(func, "__name__", type(func).__name__)
-    return getattr(func, "__self__", func).__name__ if name in ("__get__", "__set__") else name
 
 
 def _getter(attribute: str) -> Any:
@@ -539,13 +466,19 @@ def _setter(attribute: str) -> Any:
 # Calls that answer a question about a tensor and make none: they are the commonest and cost least.
 _QUESTIONS = (
     *map(_getter, ("shape", "dtype", "device", "layout", "ndim", "is_sparse", "is_cuda")),
-    *map(_getter, ("grad_fn", "is_leaf", "requires_grad")),
+    *map(_getter, ("is_leaf", "requires_grad", "_base")),
     Tensor.__repr__,
     Tensor.__len__,
     Tensor.dim,
     Tensor.size,
     Tensor.numel,
 )
+
+# Calls that change what a tensor is without counting its version up.
+_REPLACEMENTS = (_setter("data"), Tensor.detach_, torch.detach_)
+
+# Calls whose result shares its memory with a tensor that does not know of it.
+_SHARING = frozenset({_getter("data"), Tensor.detach, torch.detach})
 
 _recorder: Recorder | None = None
 
@@ -556,17 +489,6 @@ def recorder() -> Recorder:
     if _recorder is None:
         _recorder = Recorder()
     return _recorder
-
-
-def unrecorded(function: Callable[P, R]) -> Callable[P, R]:
-    """Keep what ``function`` does to look at the learner's tensors out of their recording."""
-
-    @wraps(function)
-    def unseen(*args: P.args, **kwargs: P.kwargs) -> R:
-        with torch._C.DisableTorchFunction():
-            return function(*args, **kwargs)
-
-    return unseen
 
 
 @contextmanager

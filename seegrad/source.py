@@ -85,13 +85,16 @@ def _in_library(filename: str) -> bool:
     return filename.startswith(_LIBRARIES)
 
 
-def user_frame() -> tuple[FrameType | None, FrameType | None]:
+def user_frame(
+    frame: FrameType | None = None,
+) -> tuple[FrameType | None, FrameType | None]:
     """The nearest frame that is neither torch's nor ours, and the library's frame that it called.
 
-    The second is ``None`` where the learner called a function written in C.
+    The second is ``None`` where the learner called a function written in C. The search begins
+    with ``frame``; if that is not given, with the caller's.
     """
     called = None
-    frame: FrameType | None = sys._getframe(1)
+    frame = frame or sys._getframe(1)
     while frame is not None and _in_library(frame.f_code.co_filename):
         called = frame
         frame = frame.f_back

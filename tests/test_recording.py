@@ -46,7 +46,7 @@ def test_several_outputs_share_one_op():
     with seegrad.record():
         first, second = torch.arange(4.0).chunk(2)
     a, b = recorder().value(first), recorder().value(second)
-    assert a.op is b.op
+    assert a.op == b.op
     assert (a.index, b.index) == (0, 1)
 
 
@@ -145,7 +145,7 @@ def test_many_cells_leave_nothing_behind():
     gc.collect()
     assert watcher.ops() == []
     assert watcher.tensors() == []
-    assert len(watcher._ops) < 3000
+    assert len(watcher._recordings) < 200
 
 
 def test_a_chain_of_100_000_ops_is_recorded_and_freed():
