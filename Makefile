@@ -76,6 +76,17 @@ browser: $(VENV)/.test-installed ## do the widgets work in JupyterLab in a real 
 	$(call say,a browser drives the widgets in JupyterLab)
 	@$(BIN)/pytest tests/browser
 
+## ---- Measuring -----------------------------------------------------------------------------
+
+.PHONY: bench
+bench: $(VENV)/.bench-installed ## time seegrad beside its peers (BENCH_FLAGS=--write keeps the table)
+	@$(BIN)/python -m tests.benchmarks.run $(BENCH_FLAGS)
+
+$(VENV)/.bench-installed: pyproject.toml constraints.txt $(VENV)/.test-installed
+	$(call say,installing what seegrad is compared with)
+	@$(PIP) install -q -c constraints.txt -e '.[bench]'
+	@touch $@
+
 ## ---- Writing -------------------------------------------------------------------------------
 
 notebooks: $(VENV)/.test-installed ## run all notebooks and write their outputs

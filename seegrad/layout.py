@@ -8,11 +8,13 @@ a chain of 100,000 boxes is as welcome as a product of two numbers.
     structures. IEEE Trans. Systems, Man, and Cybernetics 11 (1981) 109-125.
 
 Boxes and dummies together are the *cells*: boxes come first, and both take a place in a layer.
+A box or link is *main* if it is on a longest path to a result. Main boxes are placed first and the
+rest around them, so that the computation's main line is level.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, compress, pairwise
 from math import inf
 from operator import add, sub
 from typing import NamedTuple
@@ -25,15 +27,11 @@ LABEL_LIFT = 14.0  # from the end of a link to the middle of a label beyond it
 STEEP = 64.0  # a link that rises or falls by so much carries its label on itself
 BOX_ROOM = 16.0  # left free above and below a box
 DUMMY_ROOM = 8.0  # left free above and below a link that passes by
-ORDER_ROUNDS = 2  # each a sweep to the right and one to the left
 ABOVE, BELOW = 1, 2  # flags: see _Side.outward
-PATH, BRANCH, STRAY = 2, 1, 0  # how strongly a link pulls at its ends: see _strengths
-# A lighter cell never moves a heavier one: 2**-55 beside 1 is lost in rounding.
-WEIGHTS = {PATH: 1.0, BRANCH: 2.0**-55, STRAY: 2.0**-110}
-# Cells that tie in a column, by how much of a rank they sink: a link that passes by goes above the
-# main path, and the leaves that join it below.
-SINK = {PATH: 0.0, BRANCH: 0.1, STRAY: 0.2}
-DUMMY_SINK = -0.1
+LIGHT = 2.0**-110  # the weight of a cell that never moves one of weight 1: lost in rounding
+# Cells that tie in a column, by how much of a rank they sink: a link that skips part of the main
+# path goes above it; leaves, side branches and the links from there go below.
+SKIP_SINK, SIDE_SINK = -0.1, 0.1
 
 Point = tuple[float, float]
 
@@ -92,81 +90,50 @@ def layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
     >>> plan.labels
     ((92.0, 11.0),)
     """
-    _check_indices(len(boxes), links)
     if not boxes:
         return Layout((), (), (), 0.0, 0.0)
-    graph = _graph(len(boxes), ((link.source, link.target) for link in links))
-    depth, layer = _layers(graph)
-    columns, chains, cells = _thread(graph, layer)
-    strengths = _strengths(graph, links, depth, chains, len(cells.sources))
-    pulls = [max([strengths[s] for s in onward], default=PATH) for onward in cells.outgoing]
-    dummies = len(pulls) - len(boxes)
-
-    sink = [SINK[pull] for pull in pulls[: len(boxes)]] + [DUMMY_SINK] * dummies
-    rank = _order(columns, cells, sink)
-    heights = [box.height for box in boxes] + [0.0] * dummies
-    left = _side(cells.incoming, cells.sources, rank, strengths, heights)
-    right = _side(cells.outgoing, cells.targets, rank, strengths, heights)
-    above = _rooms(boxes, links) + [DUMMY_ROOM] * dummies
-    tails = [box.tail for box in boxes] + [0.0] * dummies
-    below = list(map(add, above, tails))
-    middles = _place(columns, above, below, [WEIGHTS[pull] for pull in pulls], left, right)
-    return _measure(boxes, links, layer, chains, middles, left, right)
-
-
-def _check_indices(count: int, links: Sequence[Link]) -> None:
-    for number, link in enumerate(links):
-        if not (0 <= link.source < count and 0 <= link.target < count):
-            raise ValueError(
-                f"link {number} joins box {link.source} to box {link.target}, "
-                f"but there are {count} boxes, numbered from 0"
-            )
+    graph = _graph(len(boxes), links)
+    order, depth = _depths(graph)
+    main_boxes, main_links = _main(graph, order, depth)
+    cells = _cells(graph, _layers(graph, order, depth), main_boxes)
+    rank = _order(cells)
+    heights = [box.height for box in boxes]
+    left = _side(graph.incoming, [rank[path[-2]] for path in cells.paths], main_links, heights)
+    right = _side(graph.outgoing, [rank[path[1]] for path in cells.paths], main_links, heights)
+    middles = _place(boxes, graph, cells, left, right)
+    return _measure(boxes, graph, cells, middles, left, right)
 
 
 class _Graph(NamedTuple):
-    """Link i runs from sources[i] to targets[i]; the lists of each node hold numbers of links."""
+    """Link i runs from sources[i] to targets[i]; the lists of each box hold numbers of links."""
 
     sources: list[int]
     targets: list[int]
+    labels: list[float]
     incoming: list[list[int]]
     outgoing: list[list[int]]
 
 
-def _graph(count: int, ends: Iterable[tuple[int, int]]) -> _Graph:
-    graph = _Graph([], [], [[] for _ in range(count)], [[] for _ in range(count)])
-    for number, (source, target) in enumerate(ends):
-        graph.sources.append(source)
-        graph.targets.append(target)
-        graph.outgoing[source].append(number)
-        graph.incoming[target].append(number)
-    return graph
+def _graph(count: int, links: Sequence[Link]) -> _Graph:
+    incoming: list[list[int]] = [[] for _ in range(count)]
+    outgoing: list[list[int]] = [[] for _ in range(count)]
+    sources, targets = [link.source for link in links], [link.target for link in links]
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        if not (0 <= source < count and 0 <= target < count):
+            raise ValueError(
+                f"link {number} joins box {source} to box {target}, "
+                f"but there are {count} boxes, numbered from 0"
+            )
+        outgoing[source].append(number)
+        incoming[target].append(number)
+    return _Graph(sources, targets, [link.label_width for link in links], incoming, outgoing)
 
 
-# --- layers: which column, and which links shape the picture ------------------------------------
-
-
-def _layers(graph: _Graph) -> tuple[list[int], list[int]]:
-    """Each box's depth (its longest path from the inputs) and the layer where it stands.
-
-    They differ for leaves and for what leaves alone feed, such as the x[t] or W.T that only a late
-    step uses: these stand just before the earliest box that uses them, for the sake of short links.
-    """
-    order, depth = _depths(graph)
-    users = [{graph.targets[link] for link in links} for links in graph.outgoing]
-    movable = [True] * len(depth)
-    for box in order:
-        if not movable[box] or len(users[box]) > 1:
-            for user in users[box]:
-                movable[user] = False
-    layer = depth.copy()
-    for box in reversed(order):
-        if movable[box] and users[box]:
-            layer[box] = min([layer[user] for user in users[box]]) - 1
-    return depth, layer
+# --- layers: which column, and which paths shape the picture --------------------------------------
 
 
 def _depths(graph: _Graph) -> tuple[list[int], list[int]]:
-    """The boxes, each after its inputs (Kahn's algorithm), and the depth of each."""
+    """The boxes, each after its inputs (Kahn's algorithm), and each's longest path from them."""
     waiting = [len(links) for links in graph.incoming]
     depth = [0] * len(waiting)
     order = [box for box, missing in enumerate(waiting) if not missing]
@@ -188,71 +155,114 @@ def _depths(graph: _Graph) -> tuple[list[int], list[int]]:
     return order, depth
 
 
-def _thread(graph: _Graph, layer: list[int]) -> tuple[list[list[int]], list[range], _Graph]:
-    """The cells of each layer, the segments of each link, and the graph of cells and segments."""
-    columns: list[list[int]] = [[] for _ in range(max(layer) + 1)]
-    for box, column in enumerate(layer):
-        columns[column].append(box)
-    dummy = len(layer)
-    segments: list[tuple[int, int]] = []
-    chains = []
-    for source, target in zip(graph.sources, graph.targets, strict=True):
-        start, cell = len(segments), source
-        for column in range(layer[source] + 1, layer[target]):
-            columns[column].append(dummy)
-            segments.append((cell, dummy))
-            cell, dummy = dummy, dummy + 1
-        segments.append((cell, target))
-        chains.append(range(start, len(segments)))
-    return columns, chains, _graph(dummy, segments)
+def _layers(graph: _Graph, order: list[int], depth: list[int]) -> list[int]:
+    """The layer where each box stands: its depth, but for leaves and for what leaves alone feed.
+
+    These, such as the x[t] or W.T that only a late step uses, stand just before the earliest box
+    that uses them, for the sake of short links.
+    """
+    targets, outgoing = graph.targets, graph.outgoing
+    movable = [True] * len(depth)
+    for box in order:
+        links = outgoing[box]
+        if not movable[box] or (len(links) > 1 and len({targets[link] for link in links}) > 1):
+            for link in links:
+                movable[targets[link]] = False
+    layer = depth.copy()
+    for box in reversed(order):
+        if movable[box] and outgoing[box]:
+            layer[box] = min([layer[targets[link]] for link in outgoing[box]]) - 1
+    return layer
 
 
-def _strengths(
-    graph: _Graph, links: Sequence[Link], depth: list[int], chains: list[range], count: int
-) -> list[int]:
-    """How strongly each segment pulls at its ends.
+def _main(graph: _Graph, order: list[int], depth: list[int]) -> tuple[list[bool], list[bool]]:
+    """Which boxes, and which links, are on a longest path to a result.
 
-    PATH: it is on a longest path to a result; BRANCH: to a box that joins one; STRAY: neither.
     Of an op on leaves only the first counts, and of any inputs those that get a gradient: so x
     stands level with x @ W and with x * 2, and the other leaf below.
     """
-    strengths = [STRAY] * count
-    for target in sorted(range(len(depth)), key=depth.__getitem__, reverse=True):
-        if not graph.incoming[target]:
-            continue
-        tight = [n for n in graph.incoming[target] if depth[links[n].source] == depth[target] - 1]
-        tight = [n for n in tight if links[n].label_width] or tight
-        if depth[target] == 1:
-            tight = [n for n in tight if links[n].source == links[tight[0]].source]
-        onward = [strengths[chains[n].start] for n in graph.outgoing[target]]
-        for number in tight:
-            strengths[chains[number].start] = PATH if PATH in onward or not onward else BRANCH
-    return strengths
+    sources = graph.sources
+    main_boxes = [not links for links in graph.outgoing]
+    main_links = [False] * len(sources)
+    for box in reversed(order):
+        if main_boxes[box]:
+            before = depth[box] - 1
+            tight = [n for n in graph.incoming[box] if depth[sources[n]] == before]
+            if len(tight) > 1:
+                tight = [n for n in tight if graph.labels[n]] or tight
+                if before == 0:
+                    tight = [n for n in tight if sources[n] == sources[tight[0]]]
+            for link in tight:
+                main_links[link] = main_boxes[sources[link]] = True
+    return main_boxes, main_links
+
+
+class _Cells(NamedTuple):
+    """Boxes and dummies, column by column and link by link."""
+
+    columns: list[list[int]]  # from top to bottom
+    layer: list[int]  # the column of each box
+    main: list[bool]
+    sink: list[float]  # see SIDE_SINK
+    paths: list[tuple[int, ...]]  # the cells of each link: its source, its dummies, its target
+
+
+def _cells(graph: _Graph, layer: list[int], main: list[bool]) -> _Cells:
+    columns: list[list[int]] = [[] for _ in range(max(layer) + 1)]
+    for box, column in enumerate(layer):
+        columns[column].append(box)
+    sink = [0.0 if box else SIDE_SINK for box in main]
+    paths: list[tuple[int, ...]] = list(zip(graph.sources, graph.targets, strict=True))
+    for link, (source, target) in enumerate(paths):
+        if layer[target] - layer[source] > 1:
+            passed = range(layer[source] + 1, layer[target])
+            dummies = range(len(sink), len(sink) + len(passed))
+            paths[link] = (source, *dummies, target)
+            sink += [sink[source] or SKIP_SINK] * len(passed)
+            for dummy, column in zip(dummies, passed, strict=True):
+                columns[column].append(dummy)
+    return _Cells(columns, layer, main + [False] * (len(sink) - len(main)), sink, paths)
 
 
 # --- order within a column ------------------------------------------------------------------------
 
 
-def _order(columns: list[list[int]], cells: _Graph, sink: list[float]) -> list[float]:
-    """Sort the columns by barycentre, sweeping right and left until they settle; give the ranks.
+def _order(cells: _Cells) -> list[float]:
+    """Sort the columns by barycentre, sweeping left, right, and left again; give the ranks.
 
-    Ranks count from the middle of a column, for columns are centred on one another.
+    Ranks count from the middle of a column, for columns are centred on one another. The last sweep
+    passes over columns that the one before it left as they were.
     """
+    columns, sink = cells.columns, cells.sink
+    before, after = _neighbours(cells)
     rank = [0.0] * len(sink)
     for column in columns:
         _rank(column, rank)
-    before = [[cells.sources[s] for s in segments] for segments in cells.incoming]
-    after = [[cells.targets[s] for s in segments] for segments in cells.outgoing]
-    crowded = [column for column in columns if len(column) > 1]
-    for _ in range(ORDER_ROUNDS):
-        old = rank.copy()
-        for column in crowded:
-            _sort(column, before, after, sink, rank)
-        for column in reversed(crowded):
-            _sort(column, after, before, sink, rank)
-        if rank == old:
-            break
+    crowded = [place for place, column in enumerate(columns) if len(column) > 1]
+    for place in reversed(crowded):
+        _sort(columns[place], after, sink, rank)
+    moved = {place for place in crowded if _sort(columns[place], before, sink, rank)}
+    for place in reversed(crowded):
+        beside_moved = place in moved or place + 1 in moved
+        if beside_moved and _sort(columns[place], after, sink, rank):
+            moved.add(place)
     return rank
+
+
+def _neighbours(cells: _Cells) -> tuple[list[list[int]], list[list[int]]]:
+    """The cells to each cell's left, or to its right if it is a leaf; and those to its right."""
+    before: list[list[int]] = [[] for _ in cells.main]
+    after: list[list[int]] = [[] for _ in cells.main]
+    for path in cells.paths:
+        for cell, following in pairwise(path):
+            after[cell].append(following)
+            before[following].append(cell)
+    for cell, (left, right) in enumerate(zip(before, after, strict=True)):
+        if not right:
+            right.append(cell)
+        if not left:
+            before[cell] = right
+    return before, after
 
 
 def _rank(column: list[int], rank: list[float]) -> None:
@@ -260,139 +270,145 @@ def _rank(column: list[int], rank: list[float]) -> None:
         rank[cell] = place - (len(column) - 1) / 2
 
 
-def _sort(
-    column: list[int],
-    near: list[list[int]],
-    far: list[list[int]],
-    sink: list[float],
-    rank: list[float],
-) -> None:
-    """Sort one column by the mean rank of each cell's neighbours."""
+def _sort(column: list[int], beside: list[list[int]], sink: list[float], rank: list[float]) -> bool:
+    """Sort one column by the mean rank of each cell's neighbours. Did that change it?"""
     means = []
     for cell in column:
-        beside = near[cell] or far[cell] or (cell,)
-        total = rank[beside[0]] if len(beside) == 1 else sum([rank[other] for other in beside])
-        means.append(total / len(beside) + sink[cell])
-    if means != sorted(means):
-        column[:] = [column[place] for place in sorted(range(len(means)), key=means.__getitem__)]
-        _rank(column, rank)
+        near = beside[cell]
+        mean = rank[near[0]]
+        if len(near) > 1:
+            mean = sum([rank[other] for other in near]) / len(near)
+        means.append(mean + sink[cell])
+    if means == sorted(means):
+        return False
+    column[:] = [column[place] for place in sorted(range(len(means)), key=means.__getitem__)]
+    _rank(column, rank)
+    return True
 
 
 # --- ports ----------------------------------------------------------------------------------------
 
 
 class _Side(NamedTuple):
-    """The left or the right side of all cells, and the segments that end there."""
+    """The left or the right side of all boxes, and the links that end there."""
 
-    beside: list[int]  # the cell at each segment's other end
-    ports: list[float]  # how far below the cell's middle each segment ends
-    outward: list[int]  # ABOVE if the segment is the topmost at its cell, BELOW if the lowest
-    pulling: list[tuple[int, int] | None]  # the middle two (perhaps equal) of each cell's strongest
+    ports: list[float]  # how far below the box's middle each link ends
+    outward: list[int]  # ABOVE if the link is the topmost at its box, BELOW if the lowest
+    pulling: list[tuple[int, int] | None]  # the middle two (perhaps equal) of each box's main links
 
 
 def _side(
-    segments_at: list[list[int]],
-    beside: list[int],
-    rank: list[float],
-    strengths: list[int],
-    heights: list[float],
+    links_at: list[list[int]], rank: list[float], main: list[bool], heights: list[float]
 ) -> _Side:
     """Spread the ports of each side evenly, in the order of the cells they lead to.
 
-    Those that pull stand around the middle, so that a path runs through the middles of its boxes.
+    The main links stand around the middle, so that a path runs through the middles of its boxes. At
+    a box without any, all links count as main.
     """
-    side = _Side(beside, [0.0] * len(beside), [ABOVE | BELOW] * len(beside), [])
-    for segments, height in zip(segments_at, heights, strict=True):
-        if len(segments) < 2:
-            side.pulling.append((segments[0], segments[0]) if segments else None)
+    side = _Side([0.0] * len(rank), [ABOVE | BELOW] * len(rank), [])
+    for links, height in zip(links_at, heights, strict=True):
+        if len(links) < 2:
+            side.pulling.append((links[0], links[0]) if links else None)
             continue
-        ordered = sorted(segments, key=lambda s: rank[beside[s]])
-        most = max([strengths[s] for s in ordered])
-        strong = [place for place, s in enumerate(ordered) if strengths[s] == most]
+        ordered = sorted(links, key=rank.__getitem__)
+        strong = [p for p, link in enumerate(ordered) if main[link]] or range(len(ordered))
         above, below = strong[(len(strong) - 1) // 2], strong[len(strong) // 2]
         side.pulling.append((ordered[above], ordered[below]))
         pivot = (above + below) / 2
         pitch = height / (2 * max(pivot, len(ordered) - 1 - pivot) + 2)
-        for place, segment in enumerate(ordered):
-            side.ports[segment] = (place - pivot) * pitch
-            side.outward[segment] = 0
+        for place, link in enumerate(ordered):
+            side.ports[link] = (place - pivot) * pitch
+            side.outward[link] = 0
         side.outward[ordered[0]], side.outward[ordered[-1]] = ABOVE, BELOW
     return side
 
 
-class _Pulls(NamedTuple):
-    """Each cell wants to stand half way between two others, or level with one, plus a drift."""
-
-    ups: list[int]
-    downs: list[int]
-    drifts: list[float]  # makes the ports level, not the middles
-
-
-def _pulls(side: _Side, other: _Side) -> _Pulls:
-    """What the segments on one side want, or those on the other of a cell that has none there."""
-    count = len(side.pulling)
-    ups, downs, drifts = list(range(count)), list(range(count)), [0.0] * count
-    for cell, (near, far) in enumerate(zip(side.pulling, other.pulling, strict=True)):
-        here, there = (side, other) if near else (other, side)
-        ends = near or far
-        if ends:
-            up, down = ends
-            ups[cell], downs[cell] = here.beside[up], here.beside[down]
-            drops = there.ports[up] - here.ports[up], there.ports[down] - here.ports[down]
-            drifts[cell] = sum(drops) / 2
-    return _Pulls(ups, downs, drifts)
-
-
 # --- heights --------------------------------------------------------------------------------------
 
-
-def _rooms(boxes: Sequence[Box], links: Sequence[Link]) -> list[float]:
-    """Half the height that each box claims, for itself or for the labels at its left."""
-    labels = [0.0] * len(boxes)
-    for link in links:
-        if link.label_width:
-            labels[link.target] += LABEL_PITCH
-    heights = [box.height for box in boxes]
-    return [height / 2 + BOX_ROOM for height in map(max, heights, labels)]
+# The cells of a column from top to bottom, their middles when as close as they may be, and weights.
+_Stack = tuple[list[int], list[float], list[float]]
+# A cell wants to stand half way between two others, or level with one, plus a drift that makes the
+# ports level, not the middles.
+_Wish = tuple[int, int, float]
 
 
 def _place(
-    columns: list[list[int]],
-    above: list[float],
-    below: list[float],
-    weights: list[float],
-    left: _Side,
-    right: _Side,
+    boxes: Sequence[Box], graph: _Graph, cells: _Cells, left: _Side, right: _Side
 ) -> list[float]:
     """The height of each cell's middle: level with its neighbours as far as there is room.
 
-    The last sweep moves light cells only, to where the heavy ones have come to stand.
+    From left to right the main boxes are placed: one that is alone in its column stands at 0, for
+    all main paths run through it. Then the rest, from right to left, since it all leads there.
     """
-    leftward = _pulls(right, left)
-    settled = _Pulls(leftward.ups.copy(), leftward.downs.copy(), leftward.drifts.copy())
-    for cell, weight in enumerate(weights):
-        if weight == 1.0:
-            settled.ups[cell], settled.downs[cell], settled.drifts[cell] = cell, cell, 0.0
-    stacks = [
-        (column, _offsets(column, above, below), [weights[c] for c in column]) for column in columns
-    ]
-    middles = [0.0] * len(weights)
-    for visited, (ups, downs, drifts) in (
-        (stacks[::-1], leftward),
-        (stacks, _pulls(left, right)),
-        (stacks[::-1], settled),
-    ):
-        for column, offsets, masses in visited:
-            wanted = [(middles[ups[c]] + middles[downs[c]]) / 2 + drifts[c] for c in column]
-            for cell, middle in zip(column, _spread(wanted, offsets, masses), strict=True):
-                middles[cell] = middle
+    stacks = _stacks(boxes, graph, cells)
+    wishes = _wishes(cells, left, right)
+    middles = [0.0] * len(cells.main)
+    for column, offsets, weights in stacks:
+        if weights.count(1.0) > 1:
+            main = [weight == 1.0 for weight in weights]
+            apart, chosen = [*compress(offsets, main)], [*compress(column, main)]
+            _settle((chosen, apart, [1.0] * len(chosen)), wishes, middles)
+    for cell in compress(range(len(middles)), cells.main):
+        wishes[cell] = (cell, cell, 0.0)
+    for stack in reversed(stacks):
+        _settle(stack, wishes, middles)
     return middles
 
 
-def _offsets(column: list[int], above: list[float], below: list[float]) -> list[float]:
-    """Where the middles are when cells stand as close as they may."""
-    rooms_above = [above[cell] for cell in column]
-    return list(accumulate(map(add, rooms_above, [0.0, *(below[cell] for cell in column)])))
+def _stacks(boxes: Sequence[Box], graph: _Graph, cells: _Cells) -> list[_Stack]:
+    labels = [0.0] * len(boxes)
+    for target, width in zip(graph.targets, graph.labels, strict=True):
+        if width:
+            labels[target] += LABEL_PITCH
+    # A box claims room for itself, or for the labels at its left.
+    heights = [max(box.height, room) for box, room in zip(boxes, labels, strict=True)]
+    dummies = [DUMMY_ROOM] * (len(cells.main) - len(boxes))
+    above = [height / 2 + BOX_ROOM for height in heights] + dummies
+    below = [room + box.tail for room, box in zip(above, boxes, strict=False)] + dummies
+    weights = [1.0 if main else LIGHT for main in cells.main]
+    stacks = []
+    for column in cells.columns:
+        bottom, offsets = 0.0, []
+        for cell in column:
+            offset = bottom + above[cell]
+            bottom = offset + below[cell]
+            offsets.append(offset)
+        stacks.append((column, offsets, [weights[cell] for cell in column]))
+    return stacks
+
+
+def _wishes(cells: _Cells, left: _Side, right: _Side) -> list[_Wish]:
+    """What each cell wants: a main box looks to its left, and all else to its right."""
+    starts, ends, paths = right.ports, left.ports, cells.paths
+    nexts = [port if len(path) == 2 else 0.0 for port, path in zip(ends, paths, strict=True)]
+    wishes = []
+    for box, (into, out) in enumerate(zip(left.pulling, right.pulling, strict=True)):
+        if into and cells.main[box]:
+            one, other = into
+            drift = (starts[one] - ends[one] + starts[other] - ends[other]) / 2
+            wishes.append((paths[one][-2], paths[other][-2], drift))
+        elif out:
+            one, other = out
+            drift = (nexts[one] - starts[one] + nexts[other] - starts[other]) / 2
+            wishes.append((paths[one][1], paths[other][1], drift))
+        else:
+            wishes.append((box, box, 0.0))
+    for path, port in zip(paths, ends, strict=True):
+        if len(path) > 2:
+            wishes += [(dummy, dummy, 0.0) for dummy in path[2:-1]]
+            wishes.append((path[-1], path[-1], port))
+    return wishes
+
+
+def _settle(stack: _Stack, wishes: list[_Wish], middles: list[float]) -> None:
+    """Give the cells of one column what they want, as far as there is room."""
+    column, offsets, weights = stack
+    wanted = [
+        (middles[up] + middles[down]) / 2 + drift
+        for up, down, drift in [wishes[cell] for cell in column]
+    ]
+    for cell, middle in zip(column, _spread(wanted, offsets, weights), strict=True):
+        middles[cell] = middle
 
 
 def _spread(wanted: list[float], offsets: list[float], weights: list[float]) -> list[float]:
@@ -407,22 +423,28 @@ def _spread(wanted: list[float], offsets: list[float], weights: list[float]) -> 
     >>> _spread([0.0, 0.0, 9.0], offsets=[0.0, 2.0, 4.0], weights=[1.0, 1.0, 1.0])
     [-1.0, 1.0, 9.0]
     """
-    if len(wanted) < 2:
+    places = list(map(sub, wanted, offsets))
+    if places == sorted(places):
         return wanted
     pools: list[tuple[float, float, int]] = []  # mean, weight, how many places
-    for mean, weight in zip(map(sub, wanted, offsets), weights, strict=True):
-        count = 1
+    mean, mass, size = places[0], 0.0, 0  # of the last pool
+    for place, weight in zip(places, weights, strict=True):
+        if place > mean:
+            pools.append((mean, mass, size))
+            mean, mass, size = place, weight, 1
+            continue
+        mean = (mean * mass + place * weight) / (mass + weight)
+        mass += weight
+        size += 1
         while pools and pools[-1][0] >= mean:
-            above, mass, size = pools.pop()
-            mean = (above * mass + mean * weight) / (mass + weight)
-            weight += mass
-            count += size
-        pools.append((mean, weight, count))
-    if len(pools) == len(wanted):
-        return wanted
+            above, more, count = pools.pop()
+            mean = (above * more + mean * mass) / (more + mass)
+            mass += more
+            size += count
+    pools.append((mean, mass, size))
     means: list[float] = []
-    for mean, _, count in pools:
-        means += [mean] * count
+    for level, _, count in pools:
+        means += [level] * count
     return list(map(add, means, offsets))
 
 
@@ -431,96 +453,107 @@ def _spread(wanted: list[float], offsets: list[float], weights: list[float]) -> 
 
 def _measure(
     boxes: Sequence[Box],
-    links: Sequence[Link],
-    layer: list[int],
-    chains: list[range],
+    graph: _Graph,
+    cells: _Cells,
     middles: list[float],
     left: _Side,
     right: _Side,
 ) -> Layout:
     """Corners, routes and labels, moved down so that the highest of all touches 0."""
-    starts = [middles[cell] + port for cell, port in zip(left.beside, right.ports, strict=True)]
-    ends = [middles[cell] + port for cell, port in zip(right.beside, left.ports, strict=True)]
-    aims = [_label_aim(starts[s], ends[s], left, right, s) for s in [chain[-1] for chain in chains]]
-    heights = _label_heights(links, layer, aims)
+    starts = [middles[box] + port for box, port in zip(graph.sources, right.ports, strict=True)]
+    ends = [middles[box] + port for box, port in zip(graph.targets, left.ports, strict=True)]
+    heights = _label_heights(graph, cells, middles, starts, ends, left, right)
+    tops = [middle - box.height / 2 for middle, box in zip(middles, boxes, strict=False)]
+    feet = [top + box.height + box.tail for top, box in zip(tops, boxes, strict=True)]
+    passing = middles[len(boxes) :]
+    shown = [*compress(heights, graph.labels)]
+    top = min(*tops, *passing, min(shown, default=inf) - LABEL_HEIGHT / 2)
+    bottom = max(*feet, *passing, max(shown, default=-inf) + LABEL_HEIGHT / 2)
 
-    dummies = [0.0] * (len(middles) - len(boxes))
-    halves = [box.height / 2 for box in boxes] + dummies
-    feet = map(add, map(add, middles, halves), [box.tail for box in boxes] + dummies)
-    shown = [height for height, link in zip(heights, links, strict=True) if link.label_width]
-    top = min(min(map(sub, middles, halves)), min(shown, default=inf) - LABEL_HEIGHT / 2)
-    bottom = max(max(feet), max(shown, default=-inf) + LABEL_HEIGHT / 2)
-    starts = [start - top for start in starts]
-    ends = [end - top for end in ends]
-
-    widths, rights = _edges(boxes, links, layer)
+    widths, rights = _edges(boxes, graph, cells.layer)
     lefts = list(map(sub, rights, widths))
     corners, far_sides = [], []
-    for cell, (box, column) in enumerate(zip(boxes, layer, strict=True)):
+    for box, column, height, used in zip(boxes, cells.layer, tops, graph.incoming, strict=True):
         slack = widths[column] - box.width
-        behind = slack / 2 if left.pulling[cell] else 0.0  # a leaf stands close to its user
-        corners.append((lefts[column] + slack - behind, middles[cell] - halves[cell] - top))
+        behind = slack / 2 if used else 0.0  # a leaf stands close to its user
+        corners.append((lefts[column] + slack - behind, height - top))
         far_sides.append(rights[column] - behind)
     routes = []
-    for link, chain in zip(links, chains, strict=True):
-        points = [(far_sides[link.source], starts[chain[0]])]
-        for column, segment in enumerate(chain, layer[link.source]):
-            start, end = starts[segment], ends[segment]
-            if start != end:  # a bend, all of it between two columns
-                points += (rights[column], start), (lefts[column + 1], end)
-        points.append((corners[link.target][0], ends[chain[-1]]))
-        routes.append(tuple(dict.fromkeys(points)))  # a bend may begin or end at a box: one point
+    for path, start, end in zip(cells.paths, starts, ends, strict=True):
+        source, target = path[0], path[-1]
+        x, y, column = far_sides[source], start - top, cells.layer[source]
+        points = [(x, y)]
+        for height in [*[middles[dummy] for dummy in path[1:-1]], end] if len(path) > 2 else [end]:
+            if height - top != y:  # a bend, all of it between two columns
+                if x != rights[column]:
+                    points.append((rights[column], y))
+                x, y = lefts[column + 1], height - top
+                points.append((x, y))
+            column += 1
+        if x != corners[target][0]:
+            points.append((corners[target][0], y))
+        routes.append(tuple(points))
     gaps = [(before + after) / 2 for before, after in zip([0.0, *rights], lefts, strict=False)]
-    labels = [
-        (gaps[layer[link.target]], height - top)
-        for link, height in zip(links, heights, strict=True)
-    ]
-    return Layout(tuple(corners), tuple(routes), tuple(labels), rights[-1], bottom - top)
+    xs = [gaps[cells.layer[target]] for target in graph.targets]
+    labels = tuple((x, height - top) for x, height in zip(xs, heights, strict=True))
+    return Layout(tuple(corners), tuple(routes), labels, rights[-1], bottom - top)
 
 
 def _edges(
-    boxes: Sequence[Box], links: Sequence[Link], layer: list[int]
+    boxes: Sequence[Box], graph: _Graph, layer: list[int]
 ) -> tuple[list[float], list[float]]:
     """The width and the right edge of each column, with room before it for its labels."""
     widths = [0.0] * (max(layer) + 1)
     gaps = [0.0] + [MIN_GAP] * (len(widths) - 1)
     for box, column in zip(boxes, layer, strict=True):
-        widths[column] = max(widths[column], box.width)
-    for link in links:
-        column = layer[link.target]
-        gaps[column] = max(gaps[column], link.label_width + 2 * LABEL_MARGIN)
+        if box.width > widths[column]:
+            widths[column] = box.width
+    for target, label in zip(graph.targets, graph.labels, strict=True):
+        if label + 2 * LABEL_MARGIN > gaps[layer[target]]:
+            gaps[layer[target]] = label + 2 * LABEL_MARGIN
     return widths, list(accumulate(map(add, gaps, widths)))
 
 
-def _label_aim(start: float, end: float, left: _Side, right: _Side, segment: int) -> float:
-    """Where a label is clear of all links: beyond its own if that is the outermost, or else on it.
+def _label_heights(
+    graph: _Graph,
+    cells: _Cells,
+    middles: list[float],
+    starts: list[float],
+    ends: list[float],
+    left: _Side,
+    right: _Side,
+) -> list[float]:
+    """The middle of each label, apart from the others in the same gap.
 
-    A level link is never covered, and from a steep one the space beyond would be too far away.
+    A label stands in the gap before its link's target, where no box can be in its way; beyond its
+    link if that is the outermost, or else on it. A level link is never covered, and from a steep
+    one the space beyond would be too far away.
     """
-    slope = abs(end - start)
-    outermost = left.outward[segment] & right.outward[segment] if slope < STEEP else 0
-    low = left.ports[segment] + right.ports[segment] > 0
-    if outermost & ABOVE or (slope < LABEL_HEIGHT and not low):
-        return min(start, end) - LABEL_LIFT
-    if outermost & BELOW or slope < LABEL_HEIGHT:
-        return max(start, end) + LABEL_LIFT
-    return (start + end) / 2
-
-
-def _label_heights(links: Sequence[Link], layer: list[int], aims: list[float]) -> list[float]:
-    """The middle of each label: as aimed at, but apart from the others in the same gap.
-
-    A label stands in the gap before its link's target, where no box can be in its way.
-    """
-    gaps: list[list[int]] = [[] for _ in range(max(layer) + 1)]
-    for number, link in enumerate(links):
-        if link.label_width:
-            gaps[layer[link.target]].append(number)
-    heights = aims.copy()
+    gaps: list[list[int]] = [[] for _ in cells.columns]
+    heights = ends.copy()
+    for link in compress(range(len(ends)), graph.labels):
+        gaps[cells.layer[graph.targets[link]]].append(link)
+        start, end = starts[link], ends[link]
+        outward, low = left.outward[link], left.ports[link]
+        if len(cells.paths[link]) > 2:
+            start = middles[cells.paths[link][-2]]
+        else:
+            outward &= right.outward[link]
+            low += right.ports[link]
+        top, bottom = (start, end) if start < end else (end, start)
+        level, steep = bottom - top < LABEL_HEIGHT, bottom - top >= STEEP
+        if (outward & ABOVE and not steep) or (level and low <= 0):
+            heights[link] = top - LABEL_LIFT
+        elif (outward & BELOW and not steep) or level:
+            heights[link] = bottom + LABEL_LIFT
+        else:
+            heights[link] = (top + bottom) / 2
     for labels in gaps:
-        labels.sort(key=aims.__getitem__)
-        offsets = [LABEL_PITCH * place for place in range(len(labels))]
-        spread = _spread([aims[number] for number in labels], offsets, [1.0] * len(labels))
-        for number, height in zip(labels, spread, strict=True):
-            heights[number] = height
+        if len(labels) > 1:
+            labels.sort(key=heights.__getitem__)
+            wanted = [heights[link] for link in labels]
+            offsets = [LABEL_PITCH * place for place in range(len(labels))]
+            spread = _spread(wanted, offsets, [1.0] * len(labels))
+            for link, height in zip(labels, spread, strict=True):
+                heights[link] = height
     return heights

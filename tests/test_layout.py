@@ -208,6 +208,43 @@ def test_a_diamond_is_symmetric_and_does_not_cross():
     assert plan.routes[2][-1][1] < plan.routes[3][-1][1]
 
 
+def recurrence(steps):
+    """An LSTM unrolled, and the boxes that all of it runs through: gates, c, tanh(c) and h."""
+    boxes, links, spine = [Box(60, 40)] * 2, [], [0]
+    h, c = 0, 1
+
+    def box(*inputs):
+        boxes.append(Box(80, 40))
+        links.extend(Link(source, len(boxes) - 1, 30.0) for source in inputs)
+        return len(boxes) - 1
+
+    for _ in range(steps):
+        gates = box(h, box(), box())  # with W and b
+        forget, enter, new, out = (box(gates) for _ in range(4))
+        c = box(box(forget, c), box(enter, new))
+        squashed = box(c)
+        h = box(out, squashed)
+        spine += [gates, c, squashed, h]
+    return boxes, links, spine
+
+
+def test_an_unrolled_lstm_stays_level():
+    boxes, links, spine = recurrence(30)
+    plan = layout(boxes, links)
+    assert len({plan.corners[box][1] for box in spine}) == 1
+
+
+def test_a_link_that_skips_and_a_side_branch_go_round_the_main_path_on_two_sides():
+    """In an LSTM c[t-1] skips to c[t], the output gate joins later, and their spans overlap."""
+    boxes, links, _ = recurrence(5)
+    plan = layout(boxes, links)
+    legs = [leg for route in plan.routes for leg in pairwise(route)]
+    for place, (start, end) in enumerate(legs):
+        for other_start, other_end in legs[:place]:
+            if (start[0], end[0]) == (other_start[0], other_end[0]):
+                assert (start[1] - other_start[1]) * (end[1] - other_end[1]) >= 0
+
+
 @pytest.mark.parametrize("link", [Link(0, 2), Link(-1, 0), Link(7, 1)])
 def test_a_link_to_a_missing_box_is_named(link):
     with pytest.raises(ValueError, match=f"link 1 joins box {link.source} to box {link.target}"):

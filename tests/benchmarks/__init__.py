@@ -1,0 +1,1 @@
+"""How fast seegrad is beside plain PyTorch and other drawers of graphs: ``make bench``."""
