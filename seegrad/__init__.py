@@ -17,12 +17,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from seegrad.backward import Flow, Pass, Step, replay
+from seegrad.derivatives import jacobian_matrix, jvp, vjp
 from seegrad.errors import FreedError, InputError
+from seegrad.piecewise import breakpoints
 from seegrad.recording import Recording, record
+from seegrad.reductions import per_sample_gradients
+from seegrad.slopes import secant_errors
 
 if TYPE_CHECKING:
+    from seegrad.widgets.branches import branches
+    from seegrad.widgets.cut import cut
     from seegrad.widgets.graph import graph
+    from seegrad.widgets.jacobian import jacobian
     from seegrad.widgets.ledger import ledger
+    from seegrad.widgets.predict import predict
+    from seegrad.widgets.reduction import reduction
+    from seegrad.widgets.slope import slope
 
 __all__ = [
     "Flow",
@@ -31,15 +41,36 @@ __all__ = [
     "Pass",
     "Recording",
     "Step",
+    "branches",
+    "breakpoints",
+    "cut",
     "graph",
+    "jacobian",
+    "jacobian_matrix",
+    "jvp",
     "ledger",
     "load_ipython_extension",
+    "per_sample_gradients",
+    "predict",
     "record",
+    "reduction",
     "replay",
+    "secant_errors",
+    "slope",
     "unload_ipython_extension",
+    "vjp",
 ]
 
-_PICTURES = {"graph": "seegrad.widgets.graph", "ledger": "seegrad.widgets.ledger"}
+_PICTURES = {
+    "branches": "seegrad.widgets.branches",
+    "cut": "seegrad.widgets.cut",
+    "graph": "seegrad.widgets.graph",
+    "jacobian": "seegrad.widgets.jacobian",
+    "ledger": "seegrad.widgets.ledger",
+    "predict": "seegrad.widgets.predict",
+    "reduction": "seegrad.widgets.reduction",
+    "slope": "seegrad.widgets.slope",
+}
 
 
 def __getattr__(name: str) -> Any:

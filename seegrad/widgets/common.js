@@ -168,15 +168,17 @@ export function dial(label, reach, act) {
   let shown = NaN;
   /** @param {number} value */
   const show = (value) => {
+    const typing = value === shown && document.activeElement === field; // leave what is half typed
     shown = value;
     while (Math.abs(value) > reach) reach = rounded(2 * Math.abs(value));
     if (slider.max !== String(reach)) {
-      // a hundred steps each way, on round numbers
-      Object.assign(slider, { min: String(-reach), max: String(reach), step: String(reach / 100) });
+      // about a hundred steps each way, and round numbers among them
+      const steps = /^[0.]*3/.test(String(reach)) ? 120 : 100;
+      Object.assign(slider, { min: String(-reach), max: String(reach), step: String(Number((reach / steps).toPrecision(3))) });
     }
     slider.value = String(value);
     slider.ariaValueText = number(value);
-    field.value = String(Number(value.toPrecision(4)));
+    if (!typing) field.value = String(Number(value.toPrecision(4)));
     field.title = String(value);
   };
   const moved = (/** @type {boolean} */ settled) => () => {
@@ -186,13 +188,25 @@ export function dial(label, reach, act) {
   };
   slider.addEventListener("input", moved(false));
   slider.addEventListener("change", moved(true));
-  field.addEventListener("change", () => {
-    const value = field.value.trim() ? Number(field.value) : NaN;
-    if (!Number.isFinite(value)) return show(shown);
+  typed(field, (value) => {
     show(value);
     act(value, true);
   });
   return { element, slider, show };
+}
+
+/** Calls `act` with a number that was typed and left, or confirmed by Enter, which JupyterLab would keep.
+ *  @param {HTMLInputElement} field @param {(value: number) => void} act */
+export function typed(field, act) {
+  let edited = false;
+  const commit = () => {
+    const value = field.value.trim() && field.reportValidity() ? Number(field.value) : NaN;
+    if (edited && Number.isFinite(value)) act(value);
+    edited = false;
+  };
+  field.addEventListener("input", () => (edited = true));
+  field.addEventListener("change", commit);
+  field.addEventListener("keydown", ({ key }) => key === "Enter" && commit());
 }
 
 /** The next of 1, 2, 3, 5, 10, 20, … @param {number} value */
@@ -259,6 +273,10 @@ export function frame(model, el) {
   const voice = html("div", { class: "unseen", "aria-live": "polite" });
   const hold = { class: "seegrad", role: "group", tabindex: -1, "data-lm-suppress-shortcuts": true };
   const root = html("div", hold, header, remark, live, other, voice);
+  // JupyterLab takes the arrow keys from whatever has the focus, unless that very element says no
+  root.addEventListener("focusin", ({ target }) => {
+    if (target instanceof Element) target.setAttribute("data-lm-suppress-shortcuts", "true");
+  });
 
   const show = () => {
     const face = model.get("problem") ? "problem" : model.get("face");

@@ -1,0 +1,349 @@
+"""Calling a learner's function: on copies, within a time limit, every mishap said as a sentence.
+
+``ask`` calls it once and gives back the leaves and the output; ``asking`` lends a safe stand-in for
+several calls within one limit. Neither is seen by a recording that is under way.
+
+What is left alone: the tensors given, their ``.grad``, torch's random state (every call sees the
+same one, so a dropout drops the same), and signal handlers. What a function does to things of its
+own, such as the running mean of a BatchNorm in training mode, it does here too.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cache
+from time import perf_counter
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from seegrad.errors import InputError
+from seegrad.formatting import number
+from seegrad.formatting import shape as shape_text
+
+LIMIT = 3.0
+"""Seconds that a question may take. The page waits a little longer before it asks for a kernel."""
+
+_AGAIN = 0.1  # seconds after which the alarm rings anew, if Python swallowed it in a __del__
+
+Function = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The leaves that a function was given, and what it returned for them."""
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+
+
+def ask(
+    f: Function,
+    *inputs: Tensor,
+    names: Sequence[str] = ("x",),
+    seconds: float = LIMIT,
+    watching: AbstractContextManager[Any] | None = None,
+    differentiable: bool = True,
+    finite: bool = True,
+) -> Answer:
+    """What is f of these inputs? Calls it once, on fresh leaves that require a gradient.
+
+    Parameters
+    ----------
+    f: any function of as many tensors as there are inputs; it returns one tensor of floats.
+    inputs: tensors of any shape and float dtype.
+    names: what a sentence calls the inputs.
+    seconds: how long f may take.
+    watching: what f is to run in, such as ``Recorder().record()``. It sees f's calls; a recording
+        that is under way outside does not.
+    differentiable: whether an output that is cut off from the inputs is refused.
+    finite: whether NaN and infinity in the output are refused.
+
+    Raises
+    ------
+    InputError: an input or the output cannot be used, f raised, or it took too long.
+
+    >>> answer = ask(lambda x: x**2, torch.tensor([1.0, 3.0]))
+    >>> answer.output.tolist(), answer.inputs[0].requires_grad
+    ([1.0, 9.0], True)
+    >>> ask(lambda x: x.detach(), torch.tensor(3.0))
+    Traceback (most recent call last):
+    ...
+    seegrad.errors.InputError: f(x) does not require a gradient: what f returns is cut off from x. \
+Leave detach(), item(), tolist(), numpy() and no_grad() out of f, and let it use x.
+    """
+    leaves = fresh(*inputs, names=names)
+    with asking(f, seconds, names) as call, watching or nullcontext():
+        output = call(*leaves)
+    if differentiable:
+        require_differentiable(output, names)
+    if finite:
+        require_finite(output, f"f({', '.join(names)})", "y")
+    return Answer(leaves, output)
+
+
+@contextmanager
+def asking(
+    f: Function, seconds: float = LIMIT, names: Sequence[str] = ("x",)
+) -> Iterator[Callable[..., Tensor]]:
+    """Lend a stand-in for f whose calls, together, take no longer than ``seconds``.
+
+    It passes on the very tensors it is given, gradients enabled, and returns one tensor of floats;
+    whatever else f does becomes an InputError. Differentiate inside the block too: the limit holds
+    for all of it.
+
+    >>> with asking(torch.sin) as call:
+    ...     [round(call(torch.tensor(x)).item(), 3) for x in (0.0, 1.0)]
+    [0.0, 0.841]
+    """
+    if not callable(f):
+        raise InputError(
+            f"f must be a function of {' and '.join(names)}, and is {f!r} ({type(f).__name__}). "
+            "Give the function itself, not its result: f, not f(x)."
+        )
+    _warm_up()
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
+        state = torch.get_rng_state()
+
+        def call(*inputs: Tensor) -> Tensor:
+            torch.set_rng_state(state)
+            try:
+                output = f(*inputs)
+            except InputError:
+                raise
+            except Exception as error:
+                raise InputError(_raised(error, names)) from error
+            return _usable(output, names)
+
+        with limited(seconds):
+            yield call
+
+
+@cache
+def _warm_up() -> None:
+    """Run the engine once: torch imports much for its first pass, which f must not answer for."""
+    with torch._C.DisableTorchFunction(), torch.inference_mode(False), torch.enable_grad():
+        leaf = torch.zeros(1, requires_grad=True)
+        torch.autograd.grad(leaf * 2, leaf, torch.ones(1), materialize_grads=True)
+
+
+@contextmanager
+def limited(seconds: float = LIMIT) -> Iterator[None]:
+    """Stop what runs in the block after ``seconds``, and hide it from a recording outside.
+
+    In the main thread an alarm stops it between two Python instructions; in any thread it is
+    stopped at its next torch call. One torch call that takes long is waited for.
+
+    Raises
+    ------
+    InputError: it took longer.
+    """
+    try:
+        with _alarm(seconds), _Deadline(seconds):
+            yield
+    except _Overdue:
+        raise InputError(
+            f"f took more than {number(float(seconds))} seconds, so it was stopped. Does a loop in "
+            "it never end? Otherwise give it a smaller input, or make it do less."
+        ) from None
+
+
+class _Overdue(BaseException):
+    """Time is up. No Exception: a learner's ``except Exception`` must not swallow it."""
+
+
+class _Deadline(TorchFunctionMode):
+    """Looks at the clock before each torch call, and passes the call on to PyTorch alone."""
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self._end = perf_counter() + seconds
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if perf_counter() > self._end:
+            raise _Overdue
+        with torch._C.DisableTorchFunction():
+            return func(*args, **(kwargs or {}))
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise _Overdue in the block after ``seconds``, where Python can be interrupted at all."""
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not hasattr(signal, "setitimer"):
+        yield
+        return
+    running = True
+
+    def ring(_signal: int, _frame: FrameType | None) -> None:
+        if running:
+            raise _Overdue
+
+    began = perf_counter()
+    handler = signal.signal(signal.SIGALRM, ring)
+    delay, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
+    try:
+        try:
+            yield
+        finally:
+            running = False
+    finally:  # also if the alarm rang between the block's end and the line above
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
+        if delay:  # somebody else's alarm was set: it still rings when it should
+            left = max(1e-3, delay - (perf_counter() - began))
+            signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+
+# What can be wrong with what goes in and what comes out
+
+
+def fresh(*inputs: Tensor, names: Sequence[str] = ("x",)) -> tuple[Tensor, ...]:
+    """A copy of each input, a leaf that requires a gradient. Raises InputError if one is unfit.
+
+    >>> fresh(torch.tensor([1, 2]))
+    Traceback (most recent call last):
+    ...
+    seegrad.errors.InputError: x holds integers (torch.int64), and only floats have derivatives. \
+Write 1.0 for 1, or x.float().
+    """
+    return tuple(_leaf(x, name) for x, name in zip(inputs, names, strict=True))
+
+
+def _leaf(x: Tensor, name: str) -> Tensor:
+    if not isinstance(x, Tensor):
+        raise InputError(
+            f"{name} must be a tensor of floats, and is {x!r} ({type(x).__name__}). "
+            f"Write, for example, {name} = torch.tensor([1.0, 2.0])."
+        )
+    with torch._C.DisableTorchFunction(), torch.inference_mode(False):
+        _require_plain(x, name)
+        if x.numel() == 0:
+            raise InputError(
+                f"{name} is empty, of shape {shape_text(x.shape)}: there is nothing to take a "
+                "derivative by. Give it at least one element."
+            )
+        if not x.dtype.is_floating_point:
+            raise InputError(
+                f"{name} holds {_kind(x.dtype)} ({x.dtype}), and only floats have derivatives. "
+                f"{_mend(x.dtype, name)}"
+            )
+        require_finite(x, name, name)
+        return x.detach().clone().requires_grad_()
+
+
+def _require_plain(tensor: Tensor, name: str) -> None:
+    if tensor.layout is not torch.strided or tensor.is_meta:
+        raise InputError(
+            f"{name} is {'on the meta device' if tensor.is_meta else 'sparse'}, and its numbers "
+            "cannot be read one by one. Use an ordinary tensor, such as "
+            f"{f'torch.rand{tuple(tensor.shape)}' if tensor.is_meta else f'{name}.to_dense()'}."
+        )
+
+
+def _kind(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "complex numbers"
+    return "True and False" if dtype is torch.bool else "integers"
+
+
+def _mend(dtype: torch.dtype, name: str) -> str:
+    if dtype.is_complex:
+        return f"Give its real and imaginary parts, torch.view_as_real({name})."
+    return f"Write 1.0 for {'True' if dtype is torch.bool else '1'}, or {name}.float()."
+
+
+def require_finite(tensor: Tensor, whole: str, name: str) -> None:
+    """Raise InputError, naming the element, if one is NaN or infinite.
+
+    >>> require_finite(torch.tensor([[0.0, 1.0], [float("nan"), 3.0]]), "x", "x")
+    Traceback (most recent call last):
+    ...
+    seegrad.errors.InputError: x is not finite: x[1, 0] is nan. Choose an x where every number is \
+finite.
+    """
+    with torch._C.DisableTorchFunction():
+        values = tensor.detach()
+        # One number tells for most tensors, at a fraction of the price.
+        if bool(values.sum().isfinite()) or bool(values.isfinite().all()):
+            return
+        flat = values.flatten()
+        place = int(flat.isfinite().logical_not().nonzero()[0])
+        told = f"{element(name, place, tensor.shape)} is {number(flat[place].item())}"
+    raise InputError(f"{whole} is not finite: {told}. Choose an x where every number is finite.")
+
+
+def require_differentiable(output: Tensor, names: Sequence[str] = ("x",)) -> None:
+    """Raise InputError if no gradient can come back from ``output``."""
+    if not output.requires_grad:
+        listed = " and ".join(names)
+        raise InputError(
+            f"f({', '.join(names)}) does not require a gradient: what f returns is cut off from "
+            f"{listed}. Leave detach(), item(), tolist(), numpy() and no_grad() out of f, and let "
+            f"it use {listed}."
+        )
+
+
+def _usable(output: object, names: Sequence[str]) -> Tensor:
+    """What f returned, if it is one tensor of floats."""
+    called = f"f({', '.join(names)})"
+    if isinstance(output, tuple | list | dict):
+        count = f"{len(output)} thing{'' if len(output) == 1 else 's'}"
+        raise InputError(
+            f"{called} is a {type(output).__name__} of {count}, and one tensor is needed. "
+            "Return one of them, or put them together with torch.stack([…]) or torch.cat([…])."
+        )
+    if not isinstance(output, Tensor):
+        told = "None: does f have a return?" if output is None else f"{output!r}"
+        raise InputError(
+            f"{called} must be a tensor, and is {told} ({type(output).__name__}). Compute with "
+            "torch throughout, and leave out item(), tolist() and float()."
+        )
+    _require_plain(output, called)
+    if output.numel() == 0:
+        raise InputError(
+            f"{called} is empty, of shape {shape_text(output.shape)}: it has no derivative. "
+            "Let f return at least one element."
+        )
+    if not output.dtype.is_floating_point:
+        raise InputError(
+            f"{called} holds {_kind(output.dtype)} ({output.dtype}), and only floats have "
+            "derivatives. Leave casts, comparisons, round and argmax out of what f returns."
+        )
+    return output
+
+
+def _raised(error: Exception, names: Sequence[str]) -> str:
+    told = " ".join(str(error).split())
+    sentence = f"{told}" if len(told) <= 300 else f"{told[:300]}…"
+    return (
+        f"f raised {type(error).__name__}{f': {sentence}' if sentence else ''}"
+        f"{'' if sentence.endswith(('.', '…', '!', '?')) else '.'} "
+        f"Call f({', '.join(names)}) in a cell of its own to see where."
+    )
+
+
+def element(name: str, index: int, shape: Sequence[int]) -> str:
+    """The name of the element at a flat index.
+
+    >>> element("x", 5, (2, 3)), element("x", 2, (4,)), element("x", 0, ())
+    ('x[1, 2]', 'x[2]', 'x')
+    """
+    place: list[str] = []
+    for size in reversed(shape):
+        index, within = divmod(index, size)
+        place.append(str(within))
+    return f"{name}[{', '.join(reversed(place))}]" if place else name

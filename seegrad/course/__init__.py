@@ -1,0 +1,1 @@
+"""What makes a course of the pictures: predictions that are compared and explained."""

@@ -1,0 +1,617 @@
+"""What a picture of cuts says, and where: the one source of a cut widget's four faces.
+
+The numbers come from ``severing``, the code from ``rewriting``, the places from ``layout``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from seegrad import formatting
+from seegrad.asking import element
+from seegrad.definition import define, parameter_names
+from seegrad.errors import InputError
+from seegrad.layout import Box, Layout, Link, Point, layout
+from seegrad.names import name_of
+from seegrad.recording import Op
+from seegrad.rewriting import Edit, detached, paused, plain, written
+from seegrad.severing import (
+    HOWS,
+    Facts,
+    Function,
+    How,
+    Run,
+    facts,
+    same_numbers,
+    severed,
+)  # fmt: skip
+from seegrad.snapshot import COMPLETE, keep
+from seegrad.structure import Edge, Vertex
+
+MOST_EDGES = 300
+"""A graph with more edges than this has too many to look for one to cut."""
+
+MOST_COLUMNS = 8
+"""So many elements of x have a column for their gradients; the text has more."""
+
+SPELLING: dict[How, str] = {"detach": ".detach()", "no_grad": "no_grad", "data": ".data"}
+
+CHARACTER = 8.43  # width of a monospaced character at 14 px
+SMALL_CHARACTER = 7.23  # … at 12 px
+PADDING = 14.0
+BOX_HEIGHT = 60.0
+SLOT_HEIGHT = 50.0
+SLOT_GAP = 8.0
+LONGEST_LABEL = 34  # characters
+LONGEST_VALUE = 28
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A box, and whether it is a leaf with a slot for its gradient below."""
+
+    id: str
+    kind: str
+    label: str
+    note: str
+    value: str
+    exact: str
+    x: float
+    y: float
+    width: float
+    height: float
+    slot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """An edge; ``number`` is that of its scissors, 0 where nothing can be cut."""
+
+    id: str
+    number: int
+    target: str
+    kind: str
+    text: str
+    word: str
+    points: tuple[Point, ...]
+    label: Point
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """What stands still: the graph of f(x)."""
+
+    width: float
+    height: float
+    nodes: tuple[Node, ...]
+    wires: tuple[Wire, ...]
+    root: str
+    root_points: tuple[Point, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What an edge does now: a gradient is "flowing", it is "severed", or "idle": nothing comes."""
+
+    state: Literal["flowing", "severed", "idle"]
+    gradient: str
+    exact: str
+    uncut: str
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """The gradient at a leaf, uncut and now."""
+
+    name: str
+    uncut: str
+    now: str
+    exact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The two gradients at x, element by element: two rows of one matrix."""
+
+    columns: tuple[str, ...]
+    cells: tuple[tuple[str, ...], ...]
+    values: tuple[tuple[float, ...], ...]
+    more: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What each way of cutting does to the value at the last cut; ``rows`` have a cell a way."""
+
+    of: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What changes when an edge is cut."""
+
+    numbers: tuple[int, ...]
+    how: How
+    code: tuple[str, ...]
+    note: str
+    value: str
+    flows: dict[str, Flow]
+    arrivals: dict[str, Arrival]
+    comparison: Comparison | None
+    sentence: str
+    ways: Ways | None
+
+
+class Cutting:
+    """f at x, its graph, and the same with any of its edges cut."""
+
+    def __init__(self, f: Function, x: Tensor) -> None:
+        self.f, self.x = f, x
+        self.definition = define(f)
+        self.written = written(f)
+        self.name = parameter_names(f, 1)[0]
+        self.uncut = severed(f, x)
+        assert self.uncut.graph is not None  # ``severed`` refuses an f that is cut off
+        self.graph = self.uncut.graph
+        if len(self.graph.edges) > MOST_EDGES:
+            raise InputError(
+                f"The graph of f({self.name}) has {len(self.graph.edges):,} edges, and up to "
+                f"{MOST_EDGES} can be shown with scissors. Cut a smaller f, or fewer turns of it."
+            )
+        self.edges = self.uncut.edges()
+        self.places = tuple(self.edges)
+        self.number_of = {edge: n for n, edge in enumerate(self.edges.values(), 1)}
+        self.result = f"f({self.name})"
+
+    # What stands still
+
+    @cached_property
+    def picture(self) -> Drawing:
+        """The graph of f(x), laid out once."""
+        plan = self._layout()
+        vertices = enumerate(self.graph.vertices)
+        return Drawing(
+            plan.width,
+            plan.height,
+            tuple(self._node(index, vertex, plan) for index, vertex in vertices),
+            tuple(self._wire(index, edge, plan) for index, edge in enumerate(self.graph.edges)),
+            self.result,
+            plan.routes[-1],
+        )
+
+    def _layout(self) -> Layout:
+        place = {vertex: index for index, vertex in enumerate(self.graph.vertices)}
+        boxes = [
+            Box(self._width(v), BOX_HEIGHT, SLOT_GAP + SLOT_HEIGHT if _has_slot(v) else 0.0)
+            for v in self.graph.vertices
+        ]
+        links = [
+            Link(place[edge.source], place[edge.target], self._room(edge))
+            for edge in self.graph.edges
+        ]
+        root = Box(len(self.result) * CHARACTER + 8, 20.0)
+        seed = Link(place[self.graph.root], len(boxes), CHARACTER)
+        return layout([*boxes, root], [*links, seed])
+
+    def _room(self, edge: Edge) -> float:
+        """The width of what is written on an edge."""
+        place = self.uncut.place(edge)
+        gradient = None if place is None else self.uncut.flows.get(place)
+        if gradient is None:
+            return len(edge.word) * CHARACTER
+        # A cut is named where the gradient was.
+        return max(len(_text(gradient)), len("no_grad")) * CHARACTER
+
+    def _node(self, index: int, vertex: Vertex, plan: Layout) -> Node:
+        (x, y), value = plan.corners[index], vertex.value
+        return Node(
+            id=f"n{index}",
+            kind=vertex.kind,
+            label=self._label(vertex),
+            note=self._note(vertex),
+            value="" if value is None else _text(value.data, value.shape),
+            exact="" if value is None else formatting.exact(value.data, value.shape),
+            x=x,
+            y=y,
+            width=self._width(vertex),
+            height=BOX_HEIGHT,
+            slot=_has_slot(vertex),
+        )
+
+    def _wire(self, index: int, edge: Edge, plan: Layout) -> Wire:
+        number = self.number_of.get(edge, 0)
+        return Wire(
+            id=f"e{index}",
+            number=number,
+            target=f"n{self.graph.vertices.index(edge.target)}",
+            kind=edge.kind,
+            text=self.told(number) if number else "",
+            word=edge.word,
+            points=plan.routes[index],
+            label=plan.labels[index],
+        )
+
+    def _width(self, vertex: Vertex) -> float:
+        value = vertex.value
+        label = len(self._label(vertex)) * CHARACTER
+        shown = 0.0 if value is None else len(_text(value.data, value.shape)) * CHARACTER
+        note = len(self._note(vertex)) * SMALL_CHARACTER + 18 * bool(self._note(vertex))
+        rows = (label, shown + note) if vertex.kind == "op" else (label + note, shown)
+        gradient = self._gradient_at(vertex, self.uncut)
+        # "uncut " stands before it once something is cut
+        slot = 0.0 if gradient is None else len(_text(gradient)) * CHARACTER + 6 * SMALL_CHARACTER
+        return max(*rows, slot, 19 * SMALL_CHARACTER * _has_slot(vertex)) + 2 * PADDING
+
+    def _note(self, vertex: Vertex) -> str:
+        if vertex.kind == "leaf" and vertex.value is not None:
+            return f"leaf · {formatting.shape(vertex.value.shape)}"
+        if vertex.kind == "constant":
+            return "constant"
+        return "" if vertex.nodes else "no gradient comes here"
+
+    # What things are called
+
+    def vertex_name(self, vertex: Vertex) -> str:
+        """How a sentence speaks of a vertex: its variable in f, else how it is written."""
+        if vertex.leaf is self.uncut.x:
+            return self.name
+        if vertex.number is not None:
+            return formatting.number(vertex.number)
+        if vertex.op is None:
+            user = self.graph.first_users().get(vertex)
+            return self._spelled_operand(vertex, user) or vertex.kind
+        return _assigned(vertex.op) or _shortened(vertex.op.text)
+
+    def _spelled_operand(self, vertex: Vertex, user: Op | None) -> str:
+        return "" if vertex.value is None else _shortened(name_of(vertex.value, {}, user))
+
+    def _label(self, vertex: Vertex) -> str:
+        """The first line of a box: what has a box of its own is an ellipsis in it."""
+        op = vertex.op
+        if op is None or not op.direct:
+            return self.vertex_name(vertex) if op is None else op.name
+        text = op.text
+        for value in op.inputs:
+            if value.op is not None and _inside(value.op, op):
+                text = text.replace(value.op.text, "…", 1)
+        text = re.sub(r"(?<![\w)\]])\(…\)", "…", text)
+        variable = _assigned(op)
+        return _shortened(f"{variable} = {text}" if variable else text)
+
+    def told(self, number: int) -> str:
+        """An edge in words: ``x * x into (x * x) * x, input 1``."""
+        edge = self.edges[self.places[number - 1]]
+        assert edge.target.op is not None
+        turn = f", turn {edge.target.op.turn}" if self._turns(edge.target.op) > 1 else ""
+        several = len([v for v in edge.target.op.inputs if v.requires_grad]) > 1
+        which = f", input {(edge.place or 0) + 1}" if several else ""
+        into = _shortened(edge.target.op.text)
+        return f"{self.vertex_name(edge.source)} into {into}{which}{turn}"
+
+    def _turns(self, op: Op) -> int:
+        """How often the place of this op ran."""
+        return len([other for other in self.uncut.calls if other.site and other.site is op.site])
+
+    # What changes
+
+    def state(self, numbers: Sequence[int] = (), how: How = "detach") -> State:
+        """The picture's numbers with these edges (from 1) cut in this way."""
+        numbers = tuple(dict.fromkeys(n for n in numbers if 1 <= n <= len(self.places)))
+        run = self.run(numbers, how)
+        code, note = self.code(numbers, how)
+        return State(
+            numbers=numbers,
+            how=how,
+            code=tuple(code),
+            note=note,
+            value=f"{self.result} = {_text(run.y)}",
+            flows=dict(self._flows(run, numbers)),
+            arrivals=dict(self._arrivals(run)),
+            comparison=self._comparison(run) if numbers else None,
+            sentence=self._sentence(run, numbers),
+            ways=self._ways(numbers) if numbers else None,
+        )
+
+    def run(self, numbers: Sequence[int], how: How) -> Run:
+        """One run with these edges cut."""
+        if not numbers:
+            return self.uncut
+        return severed(self.f, self.x, [self.places[n - 1] for n in numbers], how, self.uncut)
+
+    def _flows(self, run: Run, numbers: Sequence[int]) -> Iterator[tuple[str, Flow]]:
+        for index, edge in enumerate(self.graph.edges):
+            number = self.number_of.get(edge)
+            if number is None:
+                continue
+            place = self.places[number - 1]
+            before, now = self.uncut.flows.get(place), run.flows.get(place)
+            uncut = "" if before is None else _text(before)
+            if number in numbers:
+                yield f"e{index}", Flow("severed", "", "", uncut)
+            elif now is None:
+                yield f"e{index}", Flow("idle", "", "", uncut)
+            else:
+                yield f"e{index}", Flow("flowing", _text(now), _exact(now), uncut)
+
+    def _arrivals(self, run: Run) -> Iterator[tuple[str, Arrival]]:
+        for index, vertex in enumerate(self.graph.vertices):
+            if not _has_slot(vertex):
+                continue
+            before, now = self._gradient_at(vertex, self.uncut), self._gradient_at(vertex, run)
+            exact = "None" if now is None else _exact(now)
+            yield (
+                f"n{index}",
+                Arrival(self.vertex_name(vertex), _maybe(before), _maybe(now), exact),
+            )
+
+    def _gradient_at(self, vertex: Vertex, run: Run) -> Tensor | None:
+        """What arrives at a leaf in a run."""
+        if vertex.leaf is None:
+            return None
+        return run.gradient if vertex.leaf is self.uncut.x else run.others.get(id(vertex.leaf))
+
+    def _comparison(self, run: Run) -> Comparison | None:
+        """The two gradients, as long as both are there."""
+        before, now = self.uncut.gradient, run.gradient
+        if before is None or now is None:
+            return None
+        rows = [gradient.flatten()[:MOST_COLUMNS].tolist() for gradient in (before, now)]
+        return Comparison(
+            tuple(element(self.name, i, before.shape) for i in range(len(rows[0]))),
+            tuple(tuple(map(formatting.number, row)) for row in rows),
+            tuple(map(tuple, rows)),
+            before.numel() - len(rows[0]),
+        )
+
+    def _sentence(self, run: Run, numbers: Sequence[int]) -> str:
+        """What the cuts did to the gradient at x."""
+        x, uncut = self.name, self.uncut.gradient
+        if not numbers:
+            sum_of = "" if run.y.numel() == 1 else f", of the sum of {self.result},"
+            return f"The gradient at {x}{sum_of} is {_maybe(uncut)}."
+        if run.problem:
+            refused = f"backward() raises RuntimeError, “{run.problem}”."
+            return f"Nothing leads back from {self.result}: {refused}"
+        if run.gradient is None:
+            return f"No gradient reaches {x}: {x}.grad would stay None."
+        if uncut is not None and run.gradient.equal(uncut):
+            return f"The gradient at {x} is what it was: nothing came to {x} along this edge."
+        came = same_numbers(self.uncut, run.gradient)
+        same = (
+            f" That is {self.vertex_name(came)}, number by number: a constant now." if came else ""
+        )
+        return f"The gradient at {x} is {_maybe(run.gradient)} instead of {_maybe(uncut)}.{same}"
+
+    # The ways to cut
+
+    def _ways(self, numbers: Sequence[int]) -> Ways:
+        """What each way does, for the value at the last cut."""
+        place = self.places[numbers[-1] - 1]
+        source, target = self.edges[place].source, self.edges[place].target
+        name = self.vertex_name(source)
+        runs = {how: self.run(numbers, how) for how in HOWS}
+        found = {how: facts(_sample(source), how) for how in HOWS}
+        computed = source if source.op is not None else target
+        written_as = {
+            "detach": f"{_in_brackets(name)}.detach()",
+            "data": f"{_in_brackets(name)}.data",
+            "no_grad": f"with torch.no_grad(): {_statement(computed)}",
+        }
+        rows = [
+            ("written", [written_as[how] for how in HOWS]),
+            ("edges that carry no gradient", [self._silent(runs[how]) for how in HOWS]),
+            (f"gradient at {self.name}", [_outcome(runs[how]) for how in HOWS]),
+            *_fact_rows(name, source.op is None, [found[how] for how in HOWS]),
+        ]
+        return Ways(
+            name, tuple(SPELLING[how] for how in HOWS), tuple((n, tuple(c)) for n, c in rows)
+        )
+
+    def _silent(self, run: Run) -> str:
+        return f"{len(self.places) - len(run.flows)} of {len(self.places)}"
+
+    # The code
+
+    def code(self, numbers: Sequence[int], how: How) -> tuple[list[str], str]:
+        """The lines of f with the cuts marked in them, and what the lines cannot say."""
+        function = self.written
+        if function is None:
+            return list(self.definition.lines), self.definition.missing
+        edits, notes = self._edits(numbers, how)
+        return function.lines(edits), " ".join(notes)
+
+    def _edits(self, numbers: Sequence[int], how: How) -> tuple[list[Edit], list[str]]:
+        function, edits, notes = self.written, list[Edit](), list[str]()
+        if function is None:
+            return [], []
+        ops = [self._severed_op(number, how) for number in numbers]
+        if how == "no_grad":
+            edits = paused(function, dict.fromkeys(ops)) if ops else []
+            silent = ops and not edits
+        else:
+            each = [
+                detached(function, op, self.places[n - 1].input, how)
+                for n, op in zip(numbers, ops, strict=True)
+            ]
+            edits = [edit for cut in each for edit in cut]
+            silent = not all(each)
+        if silent:
+            notes.append("A cut has no place of its own in this code: it is made as f runs.")
+        turns = {op.turn: self._turns(op) for op in ops if self._turns(op) > 1}
+        for turn, of in turns.items():
+            notes.append(f"Cut in turn {turn} of {of} alone; the code, as it stands, cuts in each.")
+        return edits, notes
+
+    def _severed_op(self, number: int, how: How) -> Op:
+        """The op at whose place in the code a cut is written."""
+        place = self.places[number - 1]
+        call = self.uncut.paused_call(place) if how == "no_grad" else place.call
+        return next(op for op, n in self.uncut.calls.items() if n == call)
+
+    def listing(self, numbers: Sequence[int], how: How) -> str:
+        """Plain PyTorch: f, f cut, and both gradients."""
+        lines, notes = self.code(numbers, how)
+        cut_f = [] if not numbers else [plain(line) for line in lines]
+        x, f = self.name, self.definition.name
+        needs_torch = ["import torch", "from torch import tensor", ""]
+        out = [*needs_torch, *self.definition.script, ""]
+        out += [f"{x} = {_literal(self.x)}.requires_grad_()", f"y = {f}({x})"]
+        out += ["print(y.detach())", f"print(torch.autograd.grad(y.sum(), {x})[0])  # uncut"]
+        if not numbers:
+            return "\n".join(out) + "\n"
+        run = self.run(numbers, how)
+        if notes or not cut_f:
+            out += ["", *self._replayed(numbers, how), "", "with Cut():", f"    y = {f}({x})"]
+        else:
+            out += ["", *cut_f, "", f"y = {f}({x})"]
+        if run.problem:
+            out += ["print(y.requires_grad)  # nothing leads back"]
+        else:
+            asked = f"torch.autograd.grad(y.sum(), {x}, allow_unused=True)[0]"
+            out += [f"print({asked})  # cut"]
+        return "\n".join(out) + "\n"
+
+    def _replayed(self, numbers: Sequence[int], how: How) -> list[str]:
+        """A mode that makes the cuts while f runs, where its text has no place for them."""
+        places = [self.places[n - 1] for n in numbers]
+        if how == "no_grad":
+            calls = {self.uncut.paused_call(place) for place in places}
+            return _MODE_PAUSED.format(calls=calls).split("\n")
+        cuts = {tuple(place) for place in places}
+        return _MODE_SEVERED.format(cuts=cuts, suffix=SPELLING[how]).split("\n")
+
+
+_MODE_PAUSED = """\
+from torch.overrides import TorchFunctionMode
+
+class Cut(TorchFunctionMode):  # runs some of f's PyTorch calls, numbered from 0, under no_grad
+    number = -1
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.number += 1
+        with torch.set_grad_enabled(self.number not in {calls}):
+            return func(*args, **(kwargs or {{}}))"""
+
+_MODE_SEVERED = """\
+from torch.overrides import TorchFunctionMode
+
+class Cut(TorchFunctionMode):  # severs inputs of f's PyTorch calls: (call, input), from 0
+    number = -1
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.number += 1
+        number, place = self.number, iter(range(1000))
+
+        def severed(argument):
+            if isinstance(argument, torch.Tensor):
+                return argument{suffix} if (number, next(place)) in {cuts} else argument
+            if type(argument) in (list, tuple):
+                return type(argument)(map(severed, argument))
+            return argument
+
+        named = {{key: argument for key, argument in (kwargs or {{}}).items()}}
+        args = tuple(map(severed, args))
+        return func(*args, **{{key: severed(argument) for key, argument in named.items()}})"""
+
+
+def _fact_rows(name: str, leaf: bool, found: Sequence[Facts]) -> Iterator[tuple[str, list[str]]]:
+    """The measured facts of each way; a leaf is no result of its own under ``no_grad``."""
+    one = f"{name} goes on itself" if leaf else "one tensor only"
+    edits = {
+        "raises": "backward() raises",
+        "goes wrong": "a wrong gradient, no error",
+        "has no graph": "no graph to go back through",
+    }
+    if not leaf:
+        yield "requires_grad of what goes on", [str(f.requires_grad) for f in found]
+        yield f"{name} keeps its own graph", ["yes" if f.keeps_graph else "no" for f in found]
+    yield f"shares {name}’s storage", [_shared(f.shares_storage, one) for f in found]
+    yield "shares its version counter", [_shared(f.shares_version, one) for f in found]
+    yield "edited in place, then back", [edits[f.after_edit] for f in found]
+
+
+def _shared(fact: bool | None, otherwise: str) -> str:
+    return otherwise if fact is None else "yes" if fact else "no"
+
+
+def _outcome(run: Run) -> str:
+    return "backward() raises" if run.problem else _maybe(run.gradient)
+
+
+def _sample(vertex: Vertex) -> Tensor:
+    """The value of a vertex, or ones where it was too large to keep."""
+    value = vertex.value
+    if value is None or not value.complete or not value.dtype.is_floating_point:
+        return torch.ones(2)
+    return value.data
+
+
+def _has_slot(vertex: Vertex) -> bool:
+    return vertex.kind == "leaf" and bool(vertex.nodes)
+
+
+def _assigned(op: Op) -> str:
+    """The variable that the whole of this expression is assigned to; "" if it is part of one."""
+    if op.site is None or not op.direct:
+        return ""
+    statement = re.fullmatch(r"(\w+) = (.*)", op.site.statement)
+    return statement[1] if statement and statement[2] == op.text else ""
+
+
+def _statement(vertex: Vertex) -> str:
+    """The computation of a vertex, with the variable that it is assigned to."""
+    if vertex.op is None:
+        return vertex.kind
+    variable = _assigned(vertex.op)
+    return _shortened(f"{variable} = {vertex.op.text}" if variable else vertex.op.text)
+
+
+def _inside(inner: Op, outer: Op) -> bool:
+    """Does the expression of ``inner`` stand within that of ``outer``?"""
+    a, b = inner.site, outer.site
+    if a is None or b is None or a is b or a.span is None or b.span is None:
+        return False
+    begins = (b.span[0], b.span[2]) <= (a.span[0], a.span[2])
+    ends = (a.span[1], a.span[3]) <= (b.span[1], b.span[3])
+    return inner.direct and a.filename == b.filename and begins and ends
+
+
+def _in_brackets(text: str) -> str:
+    return text if re.fullmatch(r"[\w.]+(\(.*\))?", text) else f"({text})"
+
+
+def _text(data: Tensor, shape: Sequence[int] | None = None) -> str:
+    """A tensor, elided until it fits a box or an edge."""
+    data, shape = (keep(data), data.shape) if shape is None else (data, shape)
+    for limit in (8, 4, 2):
+        text = formatting.array(data, shape, limit)
+        if len(text) <= LONGEST_VALUE:
+            return text
+    return f"tensor {formatting.shape(shape)}"
+
+
+def _exact(data: Tensor) -> str:
+    return formatting.exact(keep(data), data.shape)
+
+
+def _maybe(gradient: Tensor | None) -> str:
+    return "None" if gradient is None else _text(gradient)
+
+
+def _literal(x: Tensor) -> str:
+    if x.numel() > COMPLETE:
+        return f"torch.ones{tuple(x.shape)}"
+    return formatting.exact(x.detach(), limit=COMPLETE)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else text[: LONGEST_LABEL - 1] + "…"

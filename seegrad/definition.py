@@ -1,0 +1,270 @@
+"""How a learner's function is written: its source, and what else that source needs to run."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import inspect
+import linecache
+import sys
+import textwrap
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import isfinite
+from types import CellType, CodeType, FunctionType, ModuleType
+from typing import Any
+
+from torch import Size, Tensor, strided
+from torch import dtype as torch_dtype
+from torch.overrides import resolve_name
+
+from seegrad import formatting
+from seegrad.snapshot import COMPLETE
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """The Python that makes a function anew.
+
+    Attributes
+    ----------
+    name: what the function is called in ``lines``: its own name, "f" for a lambda.
+    lines: its definition alone.
+    needs: lines to stand before it: imports, constants and functions that it uses.
+    missing: a sentence for each thing that could not be written out; "" for none.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    missing: str = ""
+
+    @property
+    def script(self) -> list[str]:
+        """The definition with all that it needs."""
+        warning = textwrap.wrap(self.missing, 96, initial_indent="# ", subsequent_indent="# ")
+        return [*self.needs, *([""] if self.needs else []), *warning, *self.lines]
+
+
+def define(f: Callable[..., Any]) -> Definition:
+    """How would a bare Python with only torch make f again?
+
+    Constants, small tensors, functions and imports that f uses are written out; what cannot be,
+    ``missing`` names.
+
+    >>> import torch
+    >>> define(torch.sin).script
+    ['f = torch.sin']
+    >>> define(eval("lambda x: x + 1")).script
+    ['# The source of f is not to be had: put your own f here.', 'f = ...']
+    """
+    if not isinstance(f, FunctionType):
+        return _named(f)
+    node, source = _find(f.__code__)
+    if node is None:
+        return Definition("f", ("f = ...",), (), _no_source("f"))
+    lines, name = _spell(node, source)
+    return Definition(name, tuple(lines), *_surroundings(f, name))
+
+
+def parameter_names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """What f calls its first ``count`` arguments; x0, x1, … where it does not say.
+
+    >>> parameter_names(lambda x, w: x * w, 2), parameter_names(max, 2)
+    (('x', 'w'), ('x0', 'x1'))
+    """
+    try:
+        parameters = list(inspect.signature(f).parameters.values())[:count]
+    except (TypeError, ValueError):
+        parameters = []
+    names = tuple(p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD)
+    return names if len(names) == count else tuple(f"x{index}" for index in range(count))
+
+
+def _named(f: object) -> Definition:
+    """A function without Python source, by the name torch has for it."""
+    path = resolve_name(f) if callable(f) else None
+    if path and path.startswith("torch."):
+        return Definition("f", (f"f = {path}",))
+    kind = type(f).__name__
+    told = f"f is a {kind}, which cannot be written out: put your own there."
+    return Definition("f", ("f = ...",), (), told)
+
+
+def _no_source(name: str) -> str:
+    return f"The source of {name} is not to be had: put your own {name} here."
+
+
+# The source of one function
+
+
+def _find(code: CodeType) -> tuple[ast.Lambda | ast.FunctionDef | None, str]:
+    """The syntax tree of the function that was compiled to ``code``, and the source it stands in.
+
+    The whole file is read: Python's own ``inspect.getsource`` takes a lambda's line for its source.
+    """
+    source = "".join(linecache.getlines(code.co_filename))
+    try:
+        tree = ast.parse(source)
+    except SyntaxError:
+        return None, source
+    kind = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
+    inside = _spans(code)
+    found = [
+        node for node in ast.walk(tree) if isinstance(node, kind) and _covers(node, inside)
+        and (isinstance(node, ast.Lambda) or node.name == code.co_name)
+    ]  # fmt: skip
+    # Of lambdas within each other, all cover the innermost's code: it is the smallest.
+    return min(found, key=_extent, default=None), source
+
+
+def _spans(code: CodeType) -> list[tuple[int, int]]:
+    """Where the code's instructions begin, as line and column."""
+    places = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
+    return [place for place in places if place[0] >= code.co_firstlineno]
+
+
+def _covers(node: ast.Lambda | ast.FunctionDef, places: list[tuple[int, int]]) -> bool:
+    body = node.body if isinstance(node.body, list) else [node.body]
+    first, last = body[0], body[-1]
+    begin = (first.lineno, first.col_offset)
+    end = (last.end_lineno or 0, last.end_col_offset or 0)
+    return bool(places) and all(begin <= place <= end for place in places)
+
+
+def _extent(node: ast.Lambda | ast.FunctionDef) -> tuple[int, int]:
+    lines = (node.end_lineno or 0) - node.lineno
+    return lines, (node.end_col_offset or 0) - node.col_offset
+
+
+def _spell(
+    node: ast.Lambda | ast.FunctionDef, source: str, name: str = "f"
+) -> tuple[list[str], str]:
+    """The definition, and the name it gives: a lambda is assigned to ``name``."""
+    text = ast.get_source_segment(source, node, padded=True) or ast.unparse(node)
+    if isinstance(node, ast.FunctionDef):
+        return textwrap.dedent(text).splitlines(), node.name
+    text = text.strip()
+    # Inside the call it was written in, a lambda may go over several lines; alone it may not.
+    whole = f"({text})" if len(text.splitlines()) > 1 else text
+    return f"{name} = {whole}".splitlines(), name
+
+
+# What it uses
+
+
+def _surroundings(f: FunctionType, name: str) -> tuple[tuple[str, ...], str]:
+    """The lines that f needs before it, and what could not be written."""
+    imports: list[str] = []
+    others: list[str] = []
+    missing: list[str] = []
+    waiting = deque(_used(f).items())
+    seen = {name}
+    while waiting:
+        used, thing = waiting.popleft()
+        if used in seen:
+            continue
+        seen.add(used)
+        if isinstance(thing, FunctionType) and not _installed(thing) and (own := _own(used, thing)):
+            others[:0] = own  # what it uses in turn comes before it
+            waiting += _used(thing).items()
+        elif imported := _import(used, thing):
+            imports.append(imported)
+        elif literal := _literal(thing):
+            others.insert(0, f"{used} = {literal}")
+        else:
+            missing.append(used)
+    lines = sorted(line for line in imports if line != "import torch")
+    return (*lines, *others), _not_written(name, missing)
+
+
+def _not_written(name: str, missing: list[str]) -> str:
+    if not missing:
+        return ""
+    things = ", ".join(missing)
+    return f"{name} also needs {things}, which cannot be written out: put your own before it."
+
+
+def _used(f: FunctionType) -> dict[str, object]:
+    """The names from outside that f uses, and what they stand for; builtins left out."""
+    code = f.__code__
+    cells = dict(zip(code.co_freevars, f.__closure__ or (), strict=True))
+    found = {name: _content(cell) for name, cell in cells.items()}
+    for name in _globals(code):
+        if name in f.__globals__:
+            found[name] = f.__globals__[name]
+        elif not hasattr(builtins, name):
+            found[name] = _UNBOUND
+    return found
+
+
+_UNBOUND = object()
+"""Stands for what a name is bound to that is bound to nothing."""
+
+
+def _content(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:
+        return _UNBOUND
+
+
+def _globals(code: CodeType) -> Iterator[str]:
+    """The global names that the code, and the functions defined in it, read."""
+    waiting = [code]
+    while waiting:
+        this = waiting.pop()
+        waiting += [constant for constant in this.co_consts if isinstance(constant, CodeType)]
+        yield from (
+            instruction.argval
+            for instruction in dis.get_instructions(this)
+            if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+        )
+
+
+def _own(name: str, f: FunctionType) -> list[str]:
+    """The definition of a function of the learner's that f calls by ``name``."""
+    node, source = _find(f.__code__)
+    if node is None or (isinstance(node, ast.FunctionDef) and node.name != name):
+        return []
+    lines, _ = _spell(node, source, name)
+    return lines
+
+
+def _installed(thing: object) -> bool:
+    """Does it come with Python or torch?"""
+    root = str(getattr(thing, "__module__", "")).split(".")[0]
+    return root == "torch" or root in sys.stdlib_module_names - {"__main__", "builtins"}
+
+
+def _import(name: str, thing: object) -> str:
+    """The import that binds ``name``, "" if none does."""
+    if isinstance(thing, ModuleType):
+        path = thing.__name__
+        return f"import {path}" if path == name else f"import {path} as {name}"
+    attribute = str(getattr(thing, "__qualname__", ""))
+    if not _installed(thing) or not attribute.isidentifier():
+        return ""
+    module = str(getattr(thing, "__module__", ""))
+    there = getattr(sys.modules.get(module), attribute, None) is thing
+    alias = "" if attribute == name else f" as {name}"
+    return f"from {module} import {attribute}{alias}" if there else ""
+
+
+def _literal(thing: object) -> str:
+    """The expression that makes a constant again, "" if there is none."""
+    if isinstance(thing, Tensor):
+        plain = thing.numel() <= COMPLETE and thing.layout is strided and not thing.is_meta
+        content = thing.detach()
+        finite = plain and bool(content.isfinite().all())
+        return f"torch.{formatting.exact(content, limit=COMPLETE)}" if finite else ""
+    if isinstance(thing, float) and not isfinite(thing):
+        return f'float("{thing}")'
+    if isinstance(thing, bool | int | float | str | torch_dtype) or thing is None:
+        return repr(thing)
+    if isinstance(thing, tuple | list | Size) and all(isinstance(e, int | float) for e in thing):
+        return repr(thing) if not isinstance(thing, Size) else repr(tuple(thing))
+    path = resolve_name(thing) if callable(thing) else None
+    return path if path and path.startswith("torch.") else ""

@@ -1,0 +1,397 @@
+import { asker, button, dial, floats, frame, html, listen, number, put, rounded, typed } from "./common.js";
+
+// jacobian(f, x): J as a heat map, v beside its rows, v^T J under its columns.
+// J comes from PyTorch; while v is dragged, v^T J is summed here. A new x asks the kernel.
+
+/**
+ * @typedef {import("./common.js").Model} Model
+ * @typedef {{weights: number[], product: DataView, sum: number}} Base a whole v, as far as the window goes
+ * @typedef {{code: string, size: [number, number], top: number, left: number, rows: string[], columns: string[],
+ *   inputs: {name: string, shape: string}[], shape: string, x: number[], at: string, y: number[], y_text: string,
+ *   y_exact: string, jacobian: DataView, bases: Record<string, Base>, entrywise: boolean, disagreement: string, remark: string}} Page
+ * @typedef {{base: string, shown: number[]}} V its weights on the rows shown, and the name of the rest
+ * @typedef {{J: Float64Array, bases: Record<string, {weights: number[], product: Float64Array, sum: number}>}} Numbers
+ */
+
+const WRITTEN = 10; // up to so many columns have room for their numbers
+const BUTTONS = 4; // up to so many rows have a button each
+const TERMS = 4; // of L = v · y so many are written out
+const COMMON_REACH = 2; // the sliders of v go from -2 to 2
+
+/** Replaces the text only if it changed: a screen reader and the layout are left alone.
+ *  @param {Element} node @param {string} text */
+function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** v^T J and v · y: what v's base gives, and what the rows shown add to it.
+ *  @param {Page} page @param {Numbers} numbers @param {V} v */
+function product({ size, y, columns }, { J, bases }, { base, shown }) {
+  const rest = shown.length === size[0] ? undefined : bases[base];
+  const sums = rest?.product.length ? Float64Array.from(rest.product) : new Float64Array(columns.length);
+  let total = rest?.sum ?? 0;
+  shown.forEach((weight, i) => {
+    const change = weight - (rest?.weights[i] ?? 0);
+    if (!change) return; // a row that v leaves out cannot spoil the sum with its NaN
+    total += change * y[i];
+    for (let j = 0; j < sums.length; j++) sums[j] += change * J[i * sums.length + j];
+  });
+  return { sums, total };
+}
+
+/** L = 1·y[0] + 1·y[1], its middle left out when it is long. @param {Page} page @param {V} v @param {number} total */
+function scalar({ rows, size }, { shown }, total) {
+  const terms = shown.map((weight, i) => `${number(weight)}·${rows[i]}`).slice(0, TERMS);
+  const more = size[0] > terms.length ? ["…"] : [];
+  return `L = ${[...terms, ...more].join(" + ")} = ${number(total)}`;
+}
+
+/** Which v this is: "ones", "given", "row 3" or "custom". @param {Page} page @param {V} v */
+function kind({ top, size, bases }, { base, shown }) {
+  const all = shown.length === size[0];
+  const alike = (/** @type {number[] | undefined} */ w) => !!w && w.every((weight, i) => weight === shown[i]);
+  if (alike(bases.given?.weights) && (all || base === "given")) return "given";
+  if (shown.every((weight) => weight === 1) && (all || base === "ones") && size[0] > 1) return "ones";
+  const hot = shown.indexOf(1);
+  const others = shown.every((weight, i) => (i === hot ? weight === 1 : weight === 0));
+  return hot >= 0 && others && (all || base === "zero") ? `row ${top + hot}` : "custom";
+}
+
+/** How far the sliders of x go: some way beyond its largest element. @param {number[]} x */
+const reach = (x) => rounded(1.5 * Math.max(...x.map(Math.abs)) || 3);
+
+/** @param {string} name @param {(Node | string)[]} heading @param {(Node | string)[]} children */
+const section = (name, heading, ...children) =>
+  html("div", { class: name }, html("div", { class: "heading" }, ...heading), ...children);
+
+/** A transposed thing, without a glyph that a font may lack. */
+const transposed = () => html("span", { "aria-label": "v transposed J", role: "img" }, "v", html("sup", {}, "T"), "J");
+
+/** The sliders of x. @param {Page} page @param {(index: number, value: number) => void} act */
+function inputs({ inputs, columns, x }, act) {
+  const most = reach(x);
+  const dials = columns.map((name, j) => dial(name, most, (value) => act(j, value)));
+  const rows = dials.map(({ element, slider }, j) => {
+    element.classList.add("value");
+    slider.dataset.x = columns[j];
+    return html("div", { class: "row" }, html("span", { class: "value name" }, columns[j]), element);
+  });
+  const heading = inputs.map(({ name, shape }) => `${name} (input, ${shape})`).join(" · ");
+  const element = section("inputs", [heading], html("div", { class: "dials" }, ...rows));
+  return { element, show: (/** @type {number[]} */ values) => values.forEach((value, j) => dials[j].show(value)) };
+}
+
+/** The table: v, J and v^T J, each where it meets the others.
+ *  @param {Page} page @param {(index: number, value: number, settled: boolean) => void} act
+ *  @param {(text: string) => void} point says what the cell pointed at holds */
+function table(page, act, point) {
+  const { rows, columns } = page;
+  const written = columns.length <= WRITTEN;
+  const dials = rows.map((name, i) => dial(`weight v of ${name}`, COMMON_REACH, (value, settled) => act(i, value, settled)));
+  dials.forEach(({ slider }, i) => (slider.dataset.v = rows[i]));
+  const cells = rows.map(() => columns.map(() => html("td", {})));
+  const sums = columns.map((name) => html("td", { "data-sum": name }));
+  const head = html(
+    "tr",
+    {},
+    html("th", { scope: "col", class: "gradient" }, `v (shape of y)`),
+    html("td"),
+    ...columns.map((name) => html("th", { scope: "col" }, html("span", {}, html("i", {}, "∂/∂"), name))),
+  );
+  const body = rows.map((name, i) =>
+    html("tr", {}, html("td", {}, dials[i].element), html("th", { scope: "row" }, name), ...cells[i]),
+  );
+  const names = page.inputs.map(({ name }) => `${name}.grad`).join(", ");
+  const label = html("th", { scope: "row", colspan: 2, class: "gradient" }, transposed(), ` = ${names}`);
+  const grid = html("table", {}, html("thead", {}, head), html("tbody", {}, ...body), html("tfoot", {}, html("tr", {}, label, ...sums)));
+  const element = html("div", { class: "matrix", tabindex: 0, role: "group", "aria-label": "Jacobian" }, grid);
+  element.classList.toggle("coloured", !written);
+  element.classList.toggle("tight", written && columns.length > 8);
+  element.classList.toggle("dense", rows.length > 8);
+  let values = new Float64Array(0);
+  let [row, column] = [-1, -1];
+
+  const tell = () => {
+    if (row < 0) return point("");
+    const value = values[row * columns.length + column];
+    point(`∂${rows[row]}/∂${columns[column]} = ${number(value)}${String(value) === number(value) ? "" : ` (${value})`}`);
+  };
+  /** @param {number} i @param {number} j */
+  const look = (i, j) => {
+    cells[row]?.[column]?.classList.remove("looked");
+    [row, column] = [i, j];
+    cells[row]?.[column]?.classList.add("looked");
+    tell();
+  };
+  element.addEventListener("pointerover", ({ target }) => {
+    const cell = /** @type {Element} */ (target).closest("td");
+    const i = cells.findIndex((line) => line.includes(/** @type {HTMLTableCellElement} */ (cell)));
+    look(i, i < 0 ? -1 : cells[i].indexOf(/** @type {HTMLTableCellElement} */ (cell)));
+  });
+  element.addEventListener("keydown", (event) => {
+    const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
+    if (event.target !== element || !step) return;
+    event.preventDefault();
+    const within = (/** @type {number} */ at, /** @type {number} */ count) => Math.max(0, Math.min(at, count - 1));
+    look(within(row < 0 ? 0 : row + step[0], rows.length), within(row < 0 ? 0 : column + step[1], columns.length));
+    cells[row][column].scrollIntoView({ block: "nearest", inline: "nearest" });
+  });
+
+  return {
+    element,
+    /** @param {Float64Array} J */
+    fill(J) {
+      values = J;
+      const most = J.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), Number.MIN_VALUE);
+      cells.forEach((line, i) =>
+        line.forEach((cell, j) => {
+          const value = J[i * columns.length + j];
+          const size = Number.isFinite(value) ? Math.min(1, Math.abs(value) / most) : Number.isNaN(value) ? 0 : 1;
+          cell.className = value < 0 ? "negative" : "positive";
+          cell.style.setProperty("--size", `${100 * size}%`);
+          cell.title = `∂${rows[i]}/∂${columns[j]} = ${value}`;
+          say(cell, number(value));
+        }),
+      );
+      cells[row]?.[column]?.classList.add("looked");
+      if (row >= 0) tell();
+    },
+    /** @param {V} v @param {Float64Array} result */
+    weigh({ shown }, result) {
+      shown.forEach((weight, i) => dials[i].show(weight));
+      const most = result.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), Number.MIN_VALUE);
+      result.forEach((sum, j) => {
+        say(sums[j], number(sum));
+        sums[j].title = `${columns[j]}: ${sum}`;
+        sums[j].classList.toggle("below", sum < 0);
+        sums[j].style.setProperty("--size", `${Math.min(100, (100 * Math.abs(sum)) / most) || 0}%`);
+      });
+    },
+  };
+}
+
+/** Buttons that set v: ones, your v, one row, custom.
+ *  @param {Page} page @param {{ones(): void, given(): void, row(index: number): void, custom(): void}} acts */
+function choice({ size, bases }, acts) {
+  /** @type {Map<string, HTMLButtonElement>} */
+  const buttons = new Map();
+  const add = (/** @type {string} */ name, /** @type {() => void} */ act, label = name) =>
+    buttons.set(name, button(label, act, { "data-choice": name }));
+  if (size[0] > 1) add("ones", acts.ones);
+  if (bases.given) add("given", acts.given, "your v");
+  for (let i = 0; i < size[0] && size[0] <= BUTTONS; i++) add(`row ${i}`, () => acts.row(i));
+  add("custom", acts.custom);
+  const field = html("input", { type: "number", min: 0, max: size[0] - 1, step: 1, value: 0, "aria-label": "row that a one-hot v reads" });
+  typed(field, acts.row);
+  const again = () => acts.row(Number(field.value));
+  const read = html("span", { class: "pick" }, button("row", again, { "data-choice": "row" }), field);
+  const picker = size[0] > BUTTONS ? [read] : [];
+  const group = html("div", { class: "choices", role: "group", "aria-label": "choose v" }, ...buttons.values(), ...picker);
+  const element = section("choice", ["choose v"], group);
+  /** @param {string} now @param {boolean} dragged whether there is a custom v to go back to */
+  const show = (now, dragged) => {
+    for (const [name, node] of buttons) node.ariaPressed = String(name === now);
+    const own = buttons.get("custom");
+    if (own) own.ariaDisabled = String(now !== "custom" && !dragged);
+    read.querySelector("button")?.setAttribute("aria-pressed", String(now.startsWith("row")));
+    if (now.startsWith("row")) field.value = now.slice(4);
+  };
+  return { element, show };
+}
+
+/** Which part of a larger J is shown. @param {Page} page @param {(top: number, left: number) => void} go */
+function pager({ size, top, left, rows, columns, remark }, go) {
+  /** @param {string} noun @param {number} first @param {number} shown @param {number} count @param {(first: number) => void} act */
+  const part = (noun, first, shown, count, act) => {
+    if (shown === count) return [];
+    const field = html("input", { type: "number", min: 0, max: count - 1, step: 1, value: first, "aria-label": `first ${noun} shown` });
+    typed(field, act);
+    const back = button("back", () => act(Math.max(0, first - shown)), { "aria-label": `previous ${noun}s` });
+    const next = button("next", () => act(Math.min(count - shown, first + shown)), { "aria-label": `next ${noun}s` });
+    back.ariaDisabled = String(first === 0);
+    next.ariaDisabled = String(first + shown >= count);
+    return [html("span", { class: "part" }, `${noun}s from`, field, back, next)];
+  };
+  const parts = [
+    ...part("row", top, rows.length, size[0], (first) => go(first, left)),
+    ...part("column", left, columns.length, size[1], (first) => go(top, first)),
+  ];
+  const element = html("div", { class: "pager" }, html("p", {}, remark), ...parts);
+  element.hidden = !remark;
+  return element;
+}
+
+/** What the numbers mean. */
+function notes() {
+  const scalar = html("div", { class: "scalar" });
+  const agreement = html("div", { class: "agreement" });
+  const rule = html("p", { class: "rule" });
+  const same = section("same", ["the same gradient, said as a scalar"], scalar);
+  const compared = html("span");
+  const check = section("check", [compared], agreement);
+  const element = html("div", { class: "notes" }, same, rule, check);
+  /** @param {Page} page */
+  const fill = ({ disagreement, entrywise, shape, inputs }) => {
+    say(compared, `finite differences${entrywise ? "" : " of the row sums"} agree to`);
+    say(agreement, disagreement);
+    const [x, shapes] = [inputs.map(({ name }) => name).join(", "), inputs.map(({ shape }) => shape).join(", ")];
+    rule.replaceChildren(
+      html("code", {}, "y.backward(v)"),
+      ` never builds J: it computes this one row vector. v has y's shape ${shape}, the result has ${x}'s ${shapes}.`,
+    );
+  };
+  return { element, fill, weigh: (/** @type {string} */ text) => say(scalar, text) };
+}
+
+/** All numbers of a small J in one line. @param {Page} page @param {Float64Array} J @param {V} v @param {Float64Array} sums */
+function sentence({ rows, columns, size }, J, { shown }, sums) {
+  if (rows.length * columns.length > 16 || size[0] !== rows.length || size[1] !== columns.length) return "";
+  const list = (/** @type {Iterable<number>} */ values) => `[${[...values].map(number).join(", ")}]`;
+  const lines = rows.map((_, i) => list(J.slice(i * columns.length, (i + 1) * columns.length)));
+  return `J (${size.join(" × ")}) = [${lines.join(", ")}]; v = ${list(shown)}; vᵀJ = ${list(sums)}`;
+}
+
+/** One layout of the live view: it lasts as long as the rows and columns are the same.
+ *  @param {Page} page @param {{x(index: number, value: number): void, v(v: V, settled: boolean): void,
+ *    row(index: number): void, go(top: number, left: number): void, v_now(): V}} acts */
+function layout(page, acts) {
+  /** @type {V | undefined} */
+  let dragged;
+  const readout = html("p", { class: "readout" });
+  const code = html("pre", { class: "source", tabindex: 0, role: "group", "aria-label": "f" }, html("code", {}, page.code));
+  const x = inputs(page, acts.x);
+  const y = html("div", { class: "value" });
+  const output = section("output", [`y = f(${page.inputs.map(({ name }) => name).join(", ")}) (output, ${page.shape})`], y);
+  const pick = choice(page, {
+    ones: () => acts.v({ base: "ones", shown: page.rows.map(() => 1) }, true),
+    given: () => acts.v({ base: "given", shown: page.bases.given.weights }, true),
+    custom: () => dragged && acts.v(dragged, true),
+    row: acts.row,
+  });
+  const grid = table(
+    page,
+    (i, value, settled) => {
+      const { base, shown } = acts.v_now();
+      dragged = { base, shown: shown.with(i, value) };
+      acts.v(dragged, settled);
+    },
+    (text) => say(readout, text),
+  );
+  const aside = notes();
+  const summary = html("p", { class: "summary" });
+  const left = html("div", { class: "left" }, x.element, output, pick.element);
+  const middle = html("div", { class: "middle" }, pager(page, acts.go), grid.element, readout);
+  const body = html("div", { class: "explorer" }, left, middle, aside.element);
+  body.classList.toggle("stacked", page.columns.length > 4);
+  /** @type {Numbers} */
+  let numbers;
+  return {
+    elements: [code, body, summary],
+    /** @param {Page} now @param {boolean} moving whether a slider of x is ahead of it */
+    fill(now, moving) {
+      page = now;
+      const bases = Object.entries(page.bases).map(([name, base]) => [name, { ...base, product: floats(base.product) }]);
+      numbers = { J: floats(page.jacobian), bases: Object.fromEntries(bases) };
+      if (!moving) x.show(page.x);
+      say(y, page.y_text);
+      y.title = page.y_exact;
+      grid.fill(numbers.J);
+      aside.fill(page);
+    },
+    /** @param {V} v */
+    weigh(v) {
+      const { sums, total } = product(page, numbers, v);
+      grid.weigh(v, sums);
+      aside.weigh(scalar(page, v, total));
+      const now = kind(page, v);
+      if (now === "custom") dragged = v;
+      pick.show(now, dragged !== undefined);
+      say(summary, sentence(page, numbers.J, v, sums));
+      summary.hidden = !summary.textContent;
+      return { now, sums };
+    },
+  };
+}
+
+/** @param {{model: Model, el: HTMLElement}} view */
+function render({ model, el }) {
+  const stage = frame(model, el);
+  const trouble = html("p", { class: "problem trouble", role: "status" });
+  const { ask, busy, close } = asker(model, (sentence) => {
+    say(trouble, sentence && `${sentence} The picture is for ${page().at}.`);
+    trouble.hidden = !sentence;
+  });
+  trouble.hidden = true;
+  const stand = html("div", { class: "page" });
+  stage.live.append(trouble, stand);
+  const page = () => /** @type {Page} */ (model.get("page"));
+  const v = () => /** @type {V} */ (model.get("v"));
+  /** @type {ReturnType<typeof layout> | undefined} */
+  let current;
+  let built = "";
+  /** @type {number[]} */
+  let x = [];
+
+  /** @param {{top?: number, left?: number, base?: string}} wish */
+  const request = (wish = {}) => ask({ x, at: page().left, top: page().top, left: page().left, ...wish });
+  /** @param {V} next @param {boolean} settled */
+  const reweigh = (next, settled) => {
+    model.set("v", next);
+    if (settled) model.save_changes();
+  };
+  /** @param {number} index */
+  const read = (index) => {
+    const { top, rows } = page();
+    if (index < top || index >= top + rows.length) {
+      wanted = index;
+      return request({ top: index, base: "zero" });
+    }
+    reweigh({ base: "zero", shown: rows.map((_, i) => Number(top + i === index)) }, true);
+  };
+  let wanted = -1; // the row that v is to read when the kernel has sent it
+
+  const weigh = () => {
+    const { rows, columns } = page();
+    if (!current || v().shown?.length !== rows.length) return;
+    const { now, sums } = current.weigh(v());
+    if (sums.length <= WRITTEN) stage.announce(`v is ${now}: v transposed J is ${[...sums].map(number).join(", ")}`);
+    else stage.announce(`v is ${now}, over ${columns.length} columns`);
+  };
+  const show = () => {
+    const { rows, columns, size, top, left, code, shape } = page();
+    if (!rows) return;
+    const structure = JSON.stringify([rows, columns, size, top, left, code, shape]);
+    if (!busy() || structure !== built) x = [...page().x];
+    if (structure !== built) {
+      built = structure;
+      current = layout(page(), {
+        x(index, value) {
+          x[index] = value;
+          request();
+        },
+        v: reweigh,
+        v_now: v,
+        row: read,
+        go: (top, left) => request({ top, left }),
+      });
+      stand.replaceChildren(...current.elements);
+    }
+    current?.fill(page(), busy());
+    stage.state(`J is ${size.map((count) => count.toLocaleString("en")).join(" × ")}`);
+    weigh();
+    if (wanted >= 0) {
+      const index = wanted;
+      wanted = -1;
+      if (index >= top && index < top + rows.length) read(index);
+    }
+  };
+  const deafen = listen(model, { page: show, v: weigh });
+  show();
+  return () => {
+    deafen();
+    close();
+    stage.close();
+  };
+}
+
+export default { render };

@@ -1,0 +1,184 @@
+"""A learner's function is called on copies, and whatever it does becomes a sentence."""
+
+import signal
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+import torch
+
+import seegrad
+from seegrad.asking import ask, asking, fresh, limited, require_finite
+from seegrad.errors import InputError
+from seegrad.recording import Recorder
+
+
+def endless(x):
+    while True:
+        x = x
+
+
+def endless_torch(x):
+    while True:
+        with suppress(Exception):
+            x = x + 1
+
+
+def unbound(x):
+    return nothing_of_that_name * x  # noqa: F821
+
+
+@pytest.mark.parametrize(
+    ("x", "says"),
+    [
+        (3.0, "x must be a tensor of floats, and is 3.0 (float)"),
+        (torch.empty(0, 3), "x is empty, of shape (0, 3)"),
+        (torch.tensor([1, 2]), "x holds integers (torch.int64)"),
+        (torch.tensor([True]), "x holds True and False"),
+        (torch.tensor([1j]), "torch.view_as_real(x)"),
+        (torch.tensor([[1.0, 2.0], [float("nan"), 0.0]]), "x[1, 0] is nan"),
+        (torch.tensor(float("-inf")), "x is -inf"),
+        (torch.eye(2).to_sparse(), "x is sparse"),
+        (torch.ones(2, device="meta"), "x is on the meta device"),
+    ],
+)
+def test_an_input_that_cannot_be_used_is_named(x, says):
+    with pytest.raises(InputError) as caught:
+        ask(torch.sin, x)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("f", "says"),
+    [
+        (3, "f must be a function of x, and is 3 (int)"),
+        (unbound, "f raised NameError: name 'nothing_of_that_name' is not defined. Call f(x)"),
+        (lambda x: x @ torch.ones(5), "f raised RuntimeError"),
+        (lambda _: None, "does f have a return?"),
+        (lambda x: x.sum().item(), "f(x) must be a tensor, and is 3.0 (float)"),
+        (lambda x: (x, x), "f(x) is a tuple of 2 things"),
+        (lambda x: {"y": x}, "f(x) is a dict of 1 thing,"),
+        (lambda x: x.detach() * 2, "f(x) does not require a gradient"),
+        (lambda _: torch.ones(3), "f(x) does not require a gradient"),
+        (lambda x: x.argmax(), "f(x) holds integers (torch.int64)"),
+        (lambda x: x > 0, "f(x) holds True and False (torch.bool)"),
+        (lambda x: x * 1j, "f(x) holds complex numbers"),
+        (lambda x: x[:0], "f(x) is empty, of shape (0,)"),
+        (lambda x: x.to_sparse(), "f(x) is sparse"),
+        (lambda x: torch.log(x - 2), "f(x) is not finite: y[0] is nan"),
+        (lambda x: 1 / (x - 1), "y[0] is inf"),
+    ],
+)
+def test_what_a_function_does_wrong_is_said(f, says):
+    with pytest.raises(InputError) as caught:
+        ask(f, torch.tensor([1.0, 2.0]))
+    assert says in str(caught.value)
+
+
+def test_what_is_not_wanted_is_not_checked():
+    x = torch.tensor([1.0, 2.0])
+    answer = ask(lambda x: torch.log(x.detach() - 2), x, differentiable=False, finite=False)
+    assert answer.output.isnan().any()
+
+
+@pytest.mark.parametrize("f", [endless, endless_torch])
+def test_a_function_that_never_ends_is_stopped(f):
+    began = time.perf_counter()
+    with pytest.raises(InputError, match=r"f took more than 0\.05 seconds.*loop"):
+        ask(f, torch.ones(2), seconds=0.05)
+    assert time.perf_counter() - began < 2
+
+
+def test_outside_the_main_thread_it_is_stopped_at_the_next_torch_call():
+    caught = []
+
+    def run():
+        with pytest.raises(InputError) as error:
+            ask(endless_torch, torch.ones(2), seconds=0.05)
+        caught.append(str(error.value))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(10)
+    assert "took more than" in caught[0]
+
+
+def test_one_limit_holds_for_all_calls():
+    def ask_on_and_on():
+        with asking(torch.sin, 0.05) as call:
+            while True:
+                call(torch.ones(2))
+
+    with pytest.raises(InputError, match="took more than"):
+        ask_on_and_on()
+
+
+def test_alarms_of_others_still_ring():
+    rung = []
+    handler = signal.signal(signal.SIGALRM, lambda *_: rung.append(True))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with limited(1.0):
+            pass
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 0.05
+        end = time.perf_counter() + 5
+        while not rung and time.perf_counter() < end:
+            pass
+        assert rung
+        with pytest.raises(InputError):
+            ask(endless, torch.ones(1), seconds=0.01)
+        assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+        assert signal.getsignal(signal.SIGALRM) is not None
+    finally:
+        signal.signal(signal.SIGALRM, handler)
+
+
+def test_the_learners_things_stay_as_they_are():
+    x = torch.ones(3, requires_grad=True)
+    (2 * x).sum().backward()
+    grad, version = x.grad.clone(), x._version
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    handler = signal.getsignal(signal.SIGALRM)
+    answer = ask(lambda x: torch.rand(3) * x, x)
+    answer.output.sum().backward()
+    assert torch.equal(x.grad, grad) and x._version == version
+    assert torch.equal(torch.get_rng_state(), state)
+    assert signal.getsignal(signal.SIGALRM) is handler
+    assert answer.inputs[0] is not x and answer.inputs[0].grad is not None
+
+
+def test_every_call_sees_the_same_random_numbers():
+    with asking(lambda x: x * torch.rand(3)) as call:
+        assert torch.equal(call(torch.ones(3)), call(torch.ones(3)))
+
+
+def test_a_recording_outside_sees_nothing_and_one_asked_for_sees_all():
+    watcher = Recorder()
+    with seegrad.record() as outside:
+        x = torch.ones(3)
+        answer = ask(lambda x: torch.dot(x, x) * 2, x, watching=watcher.record())
+    assert [op.name for op in outside.ops] == ["ones"]
+    assert [op.name for op in watcher.ops()] == ["dot", "mul"]
+    assert watcher.value(answer.output).op.text == "torch.dot(x, x) * 2"
+
+
+def test_it_works_inside_no_grad_and_inference_mode():
+    with torch.no_grad():
+        assert ask(torch.sin, torch.ones(2)).output.requires_grad
+    with torch.inference_mode():
+        x = torch.ones(2)
+        assert ask(torch.sin, x).output.requires_grad
+
+
+def test_several_inputs_are_named_in_what_is_said():
+    x, w = torch.ones(2), torch.ones(3)
+    with pytest.raises(InputError, match=r"Call f\(x, w\) in a cell"):
+        ask(torch.dot, x, w, names=("x", "w"))
+    with pytest.raises(InputError, match="w holds integers"):
+        fresh(x, w.long(), names=("x", "w"))
+
+
+def test_a_large_finite_half_is_finite():
+    require_finite(torch.full((100,), 60_000.0, dtype=torch.float16), "x", "x")

@@ -1,0 +1,218 @@
+"""Does a walk see the path that f took, and does bisection find where it changes?"""
+
+import math
+import subprocess
+import sys
+from fractions import Fraction
+
+import pytest
+import torch
+
+import seegrad
+from seegrad.branch_scene import Branches
+from seegrad.errors import InputError
+from seegrad.piecewise import EndlessError, breakpoints, ray, walk
+from seegrad.recording import Recorder
+from seegrad.rounding import decimal, roundings
+
+
+def f(a):
+    b = a * 2
+    while b.norm() < 1000:
+        b = b * 2
+    if b.sum() > 0:  # noqa: SIM108, it is the notes' own
+        c = b
+    else:
+        c = 100 * b
+    return c
+
+
+def hat(a):
+    if a > 1:
+        return 2 - a
+    return a if a > 0 else 0.5 * a
+
+
+def by_number(a):
+    total = a
+    for _ in range(int(a.item())):
+        total = total + a
+    return total
+
+
+def turns(a):
+    return math.ceil(math.log2(1000 / (2 * abs(a))))
+
+
+def test_the_notes_own_run_is_explained():
+    picture = seegrad.branches(f, torch.tensor(-9.0155e-05))
+    text = repr(picture)
+    assert "path: 23 turns · b.sum() > 0 is False" in text
+    assert "a.grad == d / a: False" in text
+    assert "torch.allclose(a.grad, d / a): True" in text
+    assert "a.grad is exactly 1677721600, and d / a is 1677721728" in text
+    assert "100 * b is -151254.99267578125, of which the tensor keeps -151255" in text
+    a = torch.tensor(-9.0155e-05, requires_grad=True)
+    d = f(a)
+    d.backward()
+    assert (a.grad.item(), (d / a).item()) == (1677721600.0, 1677721728.0)
+    assert bool(a.grad != d / a) and torch.allclose(a.grad, d / a)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_every_number_is_torchs(seed):
+    torch.manual_seed(seed)
+    a = (torch.randn(()) * 10.0 ** torch.randint(-6, 3, ()).item()).requires_grad_()
+    scene = Branches(f, a)
+    look, (while_, if_) = scene.look, scene.look.path.questions
+    d = f(a)
+    d.backward()
+    assert look.d.equal(d.detach()) and look.gradient.equal(a.grad)
+    assert look.quotient.equal((d / a).detach())
+    assert look.equal is bool(a.grad == d / a) and look.close is torch.allclose(a.grad, d / a)
+    assert sum(while_.answers) == max(0, turns(a.item()))
+    assert if_.answers == (a.item() > 0,)
+    loop = scene.code()[3]
+    assert loop.text == "        b = b * 2" and loop.times == sum(while_.answers)
+
+
+def test_the_kinks_of_the_notes_f_are_the_halves_of_1000():
+    kinks = breakpoints(f, 1e-3, 600.0)
+    exact = [1000 / 2**n for n in range(1, 20)]
+    expected = sorted(k for k in exact if 1e-3 < k < 600)
+    assert [kink.above for kink in kinks] == pytest.approx(expected, rel=1e-6)
+    for kink in kinks:
+        below, above = torch.tensor([kink.below, kink.above])
+        assert torch.nextafter(below, above) == above
+        assert f(below) / below != f(above) / above
+
+
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_both_signs(sign):
+    low, high = sorted((sign * 0.5, sign * 3.0))
+    at = [round(1000 / 2**n, 3) for n in (10, 9)]
+    found = [abs(round(kink.above, 3)) for kink in breakpoints(f, low, high)]
+    assert found == (at if sign > 0 else at[::-1])
+
+
+def test_a_kink_at_zero_is_found_exactly():
+    at_zero, at_one = breakpoints(hat, -2.0, 2.0)
+    assert at_zero.below == 0 and at_zero.above > 0
+    assert at_one.below == 1 and at_one.above == pytest.approx(1.0)
+    assert at_one.change == "a > 1: False below, True above"
+    assert breakpoints(hat, -2.0, 2.0, dtype=torch.float64)[1].above == math.nextafter(1, 2)
+
+
+def test_a_path_that_no_tensor_decided_is_told_by_its_lines():
+    assert [round(kink.above) for kink in breakpoints(by_number, 0.5, 3.5)] == [1, 2, 3]
+
+
+def test_a_loop_that_never_ends_is_stopped_with_the_reason():
+    with pytest.raises(EndlessError, match=r"2,000 turns: b\.norm\(\) < 1000 was still True"):
+        walk(f, f, torch.tensor(0.0))
+    problem = seegrad.branches(f, torch.tensor(0.0)).problem
+    assert "b is 0, and a turn leaves it so" in problem
+
+
+def test_a_range_must_be_one():
+    with pytest.raises(InputError, match="low must be less than high"):
+        breakpoints(f, 1.0, 1.0)
+
+
+def test_crossing_a_kink_makes_the_slope_jump():
+    picture = seegrad.branches(f, torch.tensor(1.5))
+    assert not picture.page["crossed"]
+    picture.move(2.5)
+    assert picture.page["crossed"] == "1 kink was crossed: f'(a) went from 1024 to 512."
+    picture.move(2.6)
+    assert not picture.page["crossed"]
+
+
+def test_a_that_cannot_be_leaves_the_last_good_picture():
+    picture = seegrad.branches(f, torch.tensor(1.5))
+    before = dict(picture.page)
+    picture.asked = {"id": "1", "s": 0.0}
+    assert "was stopped after 2,000 turns" in picture.reply["problem"] and picture.page == before
+    picture.asked = {"id": "2", "s": 3.0}
+    assert picture.reply == {"id": "2", "problem": ""} and picture.page["s"] == 3
+
+
+def test_the_axis_follows_an_a_beyond_it():
+    picture = seegrad.branches(f, torch.tensor(1.5))
+    assert picture.curve["reach"] == [-1, 2]
+    picture.move(1e-5)
+    assert picture.curve["reach"] == [-6, -3]
+
+
+def test_a_vector_is_made_longer_and_shorter():
+    a = torch.tensor([3e-3, 4e-3])
+    scene = Branches(f, a)
+    assert scene.look.a.equal(a) and scene.look.s == pytest.approx(5e-3)
+    assert scene.look.gradient.equal(torch.full((2,), 262144.0)) and scene.look.equal
+    scene.move(-1e-2)
+    assert scene.look.a.allclose(torch.tensor([-6e-3, -8e-3]))
+    assert ray(a).at(5e-3).allclose(a)
+
+
+def test_what_rounded_is_found_with_exact_fractions():
+    watcher = Recorder()
+    with watcher.record():
+        a = torch.tensor(0.1, requires_grad=True)
+        d = (a * 4 - 1) * 3 / 7
+    found = {rounding.op.text: rounding for rounding in roundings(watcher.value(d))}
+    assert "a * 4" not in found and "(a * 4 - 1) * 3 / 7" in found
+    last = found["(a * 4 - 1) * 3 / 7"]
+    assert last.exact == last.operands[0] / 7 != last.stored == Fraction(d.item())
+
+
+def test_decimals_are_exact_or_say_that_they_go_on():
+    assert decimal(0.1) == "0.10000000000000000555…"
+    assert decimal(-0.375) == "-0.375" and decimal(1e22) == "1" + 22 * "0"
+
+
+def test_nothing_of_the_learners_changes():
+    a = torch.tensor(0.5, requires_grad=True)
+    f(a).backward()
+    before = a.grad.clone(), torch.get_rng_state(), sys.gettrace()
+    with seegrad.record() as recording:
+        seegrad.branches(f, a).move(0.7)
+    assert a.grad.equal(before[0]) and torch.get_rng_state().equal(before[1])
+    assert sys.gettrace() is before[2] and recording.ops == [] and not recording.branches
+
+
+def test_the_code_runs_in_a_bare_python():
+    code = seegrad.branches(f, torch.tensor(-9.0155e-05)).code()
+    printed = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert printed.splitlines() == [
+        "tensor(-151255.)",
+        "tensor(1.6777e+09)",
+        "tensor(1.6777e+09) tensor(False)",
+        "True",
+    ]
+
+
+def test_the_text_is_deterministic_and_the_figure_draws():
+    one, other = (seegrad.branches(f, torch.tensor(-9.0155e-05)) for _ in range(2))
+    assert repr(one) == repr(other)
+    assert len(one.figure().axes) == 3
+
+
+@pytest.mark.parametrize(
+    ("function", "a", "sentence"),
+    [
+        (f, torch.tensor(3), "a holds integers"),
+        (f, torch.empty(0), "a is empty"),
+        (f, torch.tensor(float("nan")), "a is nan"),
+        (f, 2.0, "a must be a tensor"),
+        (lambda a: (a, a), torch.tensor(1.0), "is a tuple of 2 things"),
+        (lambda a: a.item(), torch.tensor(1.0), "must be a tensor"),
+        (lambda a: a / 0, torch.tensor(1.0), "f(a) is not finite"),
+        (lambda a: a.detach(), torch.tensor(1.0), "does not require a gradient"),
+        (lambda a: a * (1 / len([])), torch.tensor(1.0), "f raised ZeroDivisionError"),
+    ],
+)
+def test_bad_input_gets_a_sentence(function, a, sentence):
+    picture = seegrad.branches(function, a)
+    assert sentence in picture.problem and sentence in repr(picture)
