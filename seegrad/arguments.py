@@ -1,16 +1,20 @@
-"""What is kept of an op's arguments."""
+"""What is kept of an op's arguments.
+
+Nothing that Python's garbage collector would have to visit with every op (see ``calls``), and
+nothing that might hold the op's own result, such as a function: that result would then never go.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import chain
 from types import EllipsisType, NoneType
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from seegrad.calls import Hold, Row
+from seegrad.calls import SLICE, Hold, Row
 from seegrad.holdings import Holdings
 
 LONGEST_LIST = 1000
@@ -18,23 +22,10 @@ LONGEST_LIST = 1000
 
 _AS_THEY_ARE = frozenset(
     {
-        int, float, complex, bool, str, NoneType, EllipsisType, slice,
-        torch.Size, torch.dtype, torch.device, torch.layout, torch.memory_format,
+        int, float, complex, bool, str, NoneType, EllipsisType, type(SLICE),
+        torch.dtype, torch.device, torch.layout, torch.memory_format,
     }
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Other:
-    """Stands for an argument that is not kept: no tensor, number or name.
-
-    The thing itself (a function, say) might hold the op's own result, which would then never go.
-    """
-
-    kind: str
-
-    def __repr__(self) -> str:
-        return f"<{self.kind}>"
 
 
 def kept(arguments: Iterable[Any], holdings: Holdings, held: list[Hold]) -> Row:
@@ -42,24 +33,36 @@ def kept(arguments: Iterable[Any], holdings: Holdings, held: list[Hold]) -> Row:
 
     The holds on the tensors join ``held``, in order.
     """
-    row: list[Any] = []
+    found: list[Any] = []
     for argument in arguments:
-        if isinstance(argument, Tensor):
+        if type(argument) in _AS_THEY_ARE:
+            found.append(argument)
+        elif isinstance(argument, Tensor):
             hold = holdings.hold(argument)
             held.append(hold)
-            row.append(hold.row)
-        elif type(argument) in _AS_THEY_ARE:
-            row.append(argument)
-        elif type(argument) not in (list, tuple):
-            row.append(Other(type(argument).__name__))
-        elif len(argument) > LONGEST_LIST and not any(isinstance(a, Tensor) for a in argument):
-            row.append(Other(f"{type(argument).__name__} of {len(argument)}"))
+            found.append(hold.row)
         else:
-            row.append(kept(argument, holdings, held))
-    return tuple(row)
+            found.append(_kept(argument, holdings, held))
+    row = tuple(found)
+    holdings.newest.append(row)
+    return row
+
+
+def _kept(argument: Any, holdings: Holdings, held: list[Hold]) -> Any:
+    """What is kept of anything else; of a function or the like, a word: ``<function>``."""
+    if isinstance(argument, int | float | complex):
+        return argument
+    if isinstance(argument, slice):
+        parts = (SLICE, argument.start, argument.stop, argument.step)
+        return kept(parts, holdings, held)
+    word = f"<{type(argument).__name__}>"
+    if not isinstance(argument, list | tuple):
+        return word
+    if len(argument) > LONGEST_LIST and not any(isinstance(item, Tensor) for item in argument):
+        return word
+    return kept(argument, holdings, held)
 
 
 def kept_by_name(arguments: dict[str, Any], holdings: Holdings, held: list[Hold]) -> Row:
-    """The same for arguments given by name: pairs of a name and what is kept."""
-    values = kept(arguments.values(), holdings, held)
-    return tuple(zip(arguments, values, strict=True))
+    """The same for arguments given by name: name, argument, name, argument, …."""
+    return kept(chain.from_iterable(arguments.items()), holdings, held)

@@ -7,10 +7,10 @@ the learner's changes) or *remembered* (the learner's own ``backward()`` was rec
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -18,12 +18,11 @@ from torch.autograd.graph import Node, get_gradient_edge
 
 from seegrad.errors import FreedError, InputError
 from seegrad.formatting import shape as shape_text
-from seegrad.recording import Op, Recorder, recorder, unrecorded
+from seegrad.recording import Op, recorder, unrecorded
 from seegrad.tape import Gradients, Visit, is_accumulator, listen, walk
 
 
-@dataclass(frozen=True, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """The gradient on one edge, before it was summed with what others sent to the same place.
 
     ``place``: which of the sender's ``next_functions``; ``slot``: which output of ``target``.
@@ -35,8 +34,7 @@ class Flow:
     gradient: Tensor | None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One node's turn.
 
     Attributes
@@ -110,16 +108,44 @@ def replay(y: Tensor, v: Tensor | None = None) -> Pass:
         return Pass(seed, (Step(root, None, (seed,), (), y),))
     variables = [leaf.variable for leaf in leaves]  # type: ignore[attr-defined]
     inner = [node for node in nodes if not is_accumulator(node)]
-    watcher = recorder()
-    with _untouched(nodes, watcher), listen(inner, Tensor.detach) as tape:
-        try:
-            totals = torch.autograd.grad(y, variables, seed, retain_graph=True, allow_unused=True)
-        except RuntimeError as error:
-            if "second time" in str(error):
-                raise FreedError from error
-            raise
-    arrivals: dict[Node, Tensor | None] = dict(zip(leaves, totals, strict=True))
-    return Pass(seed, tuple(_steps(tape.visits, arrivals, watcher)))
+    with _collector_waiting():
+        owners = recorder().owners(inner)
+        with _untouched(owners), listen(inner) as tape:
+            totals = _differentiate(y, variables, seed)
+        arrivals: dict[Node, Tensor | None] = dict(zip(leaves, totals, strict=True))
+        return Pass(seed, tuple(_steps(tape.visits, arrivals, owners)))
+
+
+def _differentiate(y: Tensor, variables: list[Tensor], seed: Tensor) -> tuple[Tensor | None, ...]:
+    try:
+        return torch.autograd.grad(y, variables, seed, retain_graph=True, allow_unused=True)
+    except RuntimeError as error:
+        if "second time" in str(error):
+            raise FreedError from error
+        if "use_reentrant=True" in str(error):
+            raise InputError(_REENTRANT) from error
+        raise
+
+
+_REENTRANT = (
+    "y was computed through torch.utils.checkpoint with use_reentrant=True. Such a checkpoint "
+    "starts a backward pass of its own that adds to .grad, so its pass cannot be tried out. "
+    "Use use_reentrant=False, which PyTorch recommends; or call y.backward() in recorded code "
+    "first, and look at the pass it made."
+)
+
+
+@contextmanager
+def _collector_waiting() -> Iterator[None]:
+    """Let Python's garbage collector wait: thousands of hooks would set it off time and again."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 @unrecorded
@@ -132,7 +158,8 @@ def remembered(y: Tensor) -> list[Pass]:
         inner = [visit for visit in tape.visits if not is_accumulator(visit.node)]
         seed = inner[0].incoming[get_gradient_edge(y).output_nr] if inner else None
         if seed is not None:
-            steps = tuple(_steps(inner, arrivals, watcher))
+            owners = watcher.owners(visit.node for visit in inner)
+            steps = tuple(_steps(inner, arrivals, owners))
             passes.append(Pass(seed, steps, remembered=True))
     return passes
 
@@ -188,33 +215,30 @@ def seed_for(y: Tensor, v: Tensor | None) -> Tensor:
 
 
 def _steps(
-    visits: Iterable[Visit], arrivals: dict[Node, Tensor | None], watcher: Recorder
+    visits: list[Visit], arrivals: dict[Node, Tensor | None], owners: dict[Node, Op | None]
 ) -> Iterator[Step]:
     """The visits as steps; each leaf right after the last node that sends to it, as in the engine.
 
     The engine takes the ready node with the highest sequence number, and a leaf's is the highest.
     """
-    visits = list(visits)
-    last_sender = {
-        target: place
-        for place, visit in enumerate(visits)
-        for target, _ in visit.node.next_functions
-        if target in arrivals
-    }
-    for place, visit in enumerate(visits):
-        node = visit.node
+    edges = [visit.node.next_functions for visit in visits]
+    last_sender = {target: n for n, links in enumerate(edges) for target, _ in links}
+    for n, (node, incoming, sent) in enumerate(visits):
         flows = [
-            Flow(place, target, slot, gradient)
-            for place, ((target, slot), gradient) in enumerate(
-                zip(node.next_functions, visit.sent, strict=True)
-            )
+            Flow(place, target, slot, _detached(sent[place]))
+            for place, (target, slot) in enumerate(edges[n])
             if target is not None
         ]
-        yield Step(node, watcher.owner(node), visit.incoming, tuple(flows), None)
-        for leaf in dict.fromkeys(flow.target for flow in flows):
-            if last_sender.get(leaf) == place:
+        yield Step(node, owners[node], tuple(map(_detached, incoming)), tuple(flows), None)
+        for leaf in dict.fromkeys([flow.target for flow in flows]):
+            if last_sender[leaf] == n and leaf in arrivals:
                 variable: Tensor = leaf.variable  # type: ignore[attr-defined]
                 yield Step(leaf, None, (arrivals[leaf],), (), variable)
+
+
+def _detached(gradient: Tensor | None) -> Tensor | None:
+    """A learner's own backward or hook may send what hangs on a graph of its own."""
+    return gradient.detach() if gradient is not None and gradient.requires_grad else gradient
 
 
 @unrecorded
@@ -246,9 +270,10 @@ def local_jacobian(node: Node, output: torch.Size, dtype: torch.dtype) -> list[T
 
 
 @contextmanager
-def _untouched(nodes: list[Node], watcher: Recorder) -> Iterator[None]:
+def _untouched(owners: dict[Node, Op | None]) -> Iterator[None]:
     """Undo what a pass does beside computing gradients: random state, and retained gradients."""
-    retained = [(tensor, tensor.grad) for tensor in _retaining(nodes, watcher)]
+    everything_recorded = None not in owners.values()
+    retained = [(tensor, tensor.grad) for tensor in _retaining(everything_recorded)]
     with torch.random.fork_rng(devices=[]):
         try:
             yield
@@ -257,15 +282,14 @@ def _untouched(nodes: list[Node], watcher: Recorder) -> Iterator[None]:
                 tensor.grad = grad
 
 
-def _retaining(nodes: list[Node], watcher: Recorder) -> list[Tensor]:
+def _retaining(everything_recorded: bool) -> list[Tensor]:
     """The inner tensors of a graph that the learner called ``retain_grad()`` on.
 
     Autograd cannot list them. The recorder knows those it saw; if part of the graph was not
     recorded, the rest is looked for among everything Python holds.
     """
-    everywhere = any(watcher.owner(node) is None for node in nodes if not is_accumulator(node))
-    if not everywhere:
-        return [tensor for tensor in watcher.tensors() if tensor.retains_grad]
+    if everything_recorded:
+        return [tensor for tensor in recorder().tensors() if tensor.retains_grad]
     # The type is asked for, not the object: some answer isinstance with code of their own.
     held = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
     return [tensor for tensor in held if tensor.retains_grad]

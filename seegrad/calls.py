@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 Row = tuple[Any, ...]
 
 VALUE = object()
-"""The first field of a value's row. An op's arguments hold tuples of the learner's too."""
+"""The first field of a value's row: an op's arguments hold other tuples too."""
+
+SLICE = object()
+"""The first field of what is kept of a slice."""
 
 # The fields of a value's row.
 _, MADE_BY, INDEX, KEY, SERIAL, SHAPE, DTYPE, REQUIRES_GRAD, LEAF, VIEW, VERSION, CONTENT = range(
@@ -78,12 +81,9 @@ class Hold(weakref.ref[Tensor]):
     calls on it.
     """
 
-    __slots__ = (
-        "grad_of", "key", "requires_grad", "row", "serial", "source", "tapes", "version",
-    )  # fmt: skip
+    __slots__ = ("grad_of", "requires_grad", "row", "serial", "source", "tapes", "version")
 
     grad_of: weakref.ref[Tensor]
-    key: int
     requires_grad: bool
     row: Row
     serial: int
@@ -168,7 +168,8 @@ class Value(_Reading):
     @property
     def shape(self) -> torch.Size:
         """The tensor's shape."""
-        return torch.Size(self._row[SHAPE])
+        shape = self._row[SHAPE]
+        return torch.Size(getattr(self._row[CONTENT], "shape", ()) if shape is None else shape)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -276,7 +277,8 @@ class Op(_Reading):
     @property
     def kwargs(self) -> Mapping[str, Any]:
         """The same for what was given by name."""
-        return {name: self._read(argument) for name, argument in self._row[KWARGS]}
+        names_and_arguments = iter(self._row[KWARGS])
+        return {name: self._read(next(names_and_arguments)) for name in names_and_arguments}
 
     @property
     def inputs(self) -> tuple[Value, ...]:
@@ -331,4 +333,7 @@ class Op(_Reading):
     def _read(self, kept: Any) -> Any:
         if is_value(kept):
             return self._value(kept)
-        return tuple(map(self._read, kept)) if type(kept) is tuple else kept
+        if type(kept) is not tuple:
+            return kept
+        read = tuple(map(self._read, kept))
+        return slice(*read[1:]) if read and read[0] is SLICE else read

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count
 from operator import itemgetter
 
 from torch import Tensor
@@ -27,29 +26,42 @@ from seegrad.calls import (
     is_value,
 )
 from seegrad.ownership import Owners
-from seegrad.snapshot import content
+from seegrad.snapshot import COMPLETE, content
 
-NURSERY = 3000
-"""So many new rows are held until Python's garbage collector has been round, every 700 objects."""
+NEWEST = 4000
+"""Of the newest rows, so many are held at most, and half as many at least."""
 
+
+UNCOUNTED = -1
+"""The version of an inference tensor."""
 
 OUT_OF_DATE = -2
 """No tensor's version: a hold of this version is looked at anew."""
 
 
 class Holdings:
-    """The tensors that were seen and are alive, each with what it holds now."""
+    """The tensors that were seen and are alive, each with what it holds now.
 
-    def __init__(self) -> None:
-        self.numbers = count()
+    ``newest`` are rows that are held until Python's garbage collector has been round; it comes
+    every 700 objects. It goes through what is held from elsewhere in the order it was made, so
+    it finds the values an op used before the op, and stops tracking the one after the other.
+    Every row has to join as soon as it is made.
+    """
+
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
         self._known: dict[int, Hold] = {}
-        self._nursery: list[Row] = []
+        self.newest: list[Row] = []
         self._owners: Owners | None = None
         self._when_gone = self._forget
 
     def _forget(self, hold: Hold) -> None:
-        self._known.pop(hold.key, None)
+        self._known.pop(hold.row[KEY], None)
         self._owners = None
+
+    def knows(self, tensor: Tensor) -> bool:
+        """Was this tensor seen before?"""
+        return id(tensor) in self._known
 
     def known(self, tensor: Tensor) -> Hold | None:
         """The hold on a tensor that was seen before."""
@@ -58,12 +70,12 @@ class Holdings:
     def hold(self, tensor: Tensor) -> Hold:
         """The hold on any tensor, brought up to date."""
         hold = self._known.get(id(tensor))
-        if (
-            hold is not None
-            and hold.version == version(tensor)
-            and hold.requires_grad is tensor.requires_grad
-        ):
-            return hold
+        if hold is not None:
+            try:
+                if hold.version == tensor._version and hold.requires_grad is tensor.requires_grad:
+                    return hold
+            except RuntimeError:  # an inference tensor: nobody counts its versions
+                return hold
         return self._adopt(tensor, hold)
 
     def remember(self, op: Row | None, index: int, tensor: Tensor) -> Hold:
@@ -72,34 +84,37 @@ class Holdings:
         hold = self._known.get(key)
         if hold is None:
             hold = self._known[key] = Hold(tensor, self._when_gone)
-            hold.key = key
-            hold.serial = next(self.numbers)
+            hold.serial = next(self._numbers)
         kept = content(tensor)
+        shape = None if isinstance(kept, float) else self._shape(tensor)
         hold.requires_grad = wanted = tensor.requires_grad
-        hold.version = version(tensor)
-        hold.row = (
-            VALUE, op, index, key, hold.serial,
-            tensor.shape if isinstance(kept, Tensor) else (), tensor.dtype,
-            wanted, wanted and tensor.is_leaf, tensor._is_view(), hold.version, kept,
+        try:
+            now = tensor._version
+        except RuntimeError:
+            now = UNCOUNTED
+        hold.version = now
+        hold.row = row = (
+            VALUE, op, index, key, hold.serial, shape, tensor.dtype, wanted,
+            wanted and tensor.is_leaf, tensor._is_view(), now, kept,
         )  # fmt: skip
-        self.raise_up(hold.row)
+        self._owners = None
+        newest = self.newest
+        newest.append(row)
+        if len(newest) > NEWEST:
+            del newest[: NEWEST // 2]
         return hold
 
-    def raise_up(self, row: Row) -> None:
-        """Hold a new row until Python's garbage collector has seen it.
-
-        The collector goes through what is held from elsewhere in the order it was made, so it
-        finds the values an op used before the op, and stops tracking the one after the other.
-        """
-        self._owners = None
-        nursery = self._nursery
-        nursery.append(row)
-        if len(nursery) > NURSERY:
-            nursery.clear()
+    def _shape(self, tensor: Tensor) -> Row | None:
+        """The shape, where what is kept of the content does not have it."""
+        if tensor.numel() <= COMPLETE:
+            return None
+        shape = tuple(tensor.shape)
+        self.newest.append(shape)
+        return shape
 
     def let_go(self) -> None:
         """Hold no row any more but for the sake of a living tensor."""
-        self._nursery.clear()
+        self.newest.clear()
 
     def change(self, op: Row, hold: Hold) -> None:
         """``op`` changed a tensor in place, and with it those that share its memory."""
@@ -148,10 +163,8 @@ class Holdings:
         anew = list(op)
         anew[ARGS] = tuple([viewed if is_value(argument) else argument for argument in op[ARGS]])
         anew[FIRST_NODE], anew[LAST_NODE] = first, first if node is None else first + 1
-        anew[NUMBER] = next(self.numbers)
-        row = tuple(anew)
-        self.raise_up(row)
-        return row
+        anew[NUMBER] = next(self._numbers)
+        return tuple(anew)
 
     # What can be asked
 
@@ -183,8 +196,8 @@ class Holdings:
 
 
 def version(tensor: Tensor) -> int:
-    """The tensor's version counter; an inference tensor has none, and counts as -1."""
+    """The tensor's version counter; ``UNCOUNTED`` for an inference tensor, which has none."""
     try:
         return tensor._version
     except RuntimeError:
-        return -1
+        return UNCOUNTED

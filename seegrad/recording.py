@@ -19,12 +19,13 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import wraps
+from itertools import count
 from threading import get_ident
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled
 from torch._C import _len_torch_function_stack as function_modes
 from torch.autograd import _get_sequence_nr as sequence_number  # type: ignore[attr-defined]
 from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
@@ -110,19 +111,23 @@ class Recorder(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._holdings = Holdings()
+        self._numbers = count()
+        self._holdings = Holdings(self._numbers)
         self._grad_events = GradEvents()
         self._scopes = Scopes()
         self._turns = Turns()
         self._recordings: dict[int, Recording] = {}
         self._prune_at = 64
         self._stack: list[Recording] = []
+        self._number = -1  # the recording's that an op made now would belong to
         self._thread = 0
         self._around = ExitStack()
-        self._begin_aside, self._end_aside = unrecorded(self._begin), unrecorded(self._end)
+        self._openly = (self._begin, self._end)
+        self._aside = (unrecorded(self._begin), unrecorded(self._end))
         self._special: dict[Any, Callable[..., Any]] = {
             **dict.fromkeys(_QUESTIONS, _ask),
             **dict.fromkeys(_REPLACEMENTS, self._replace),
+            **dict.fromkeys(_SHARES, self._share),
             **dict.fromkeys((Tensor.backward, torch.autograd.backward), self._backward),
             **dict.fromkeys(unseen.FORGETFUL, self._remind),
             Tensor.__bool__: self._branch,
@@ -152,15 +157,18 @@ class Recorder(TorchFunctionMode):
             self._around.enter_context(self)
         if len(self._recordings) > self._prune_at:
             self._prune()
-        recording = Recording(self, cell, next(self._holdings.numbers), self._turns.places)
+        recording = Recording(self, cell, next(self._numbers), self._turns.places)
         self._recordings[recording.number] = recording
         self._stack.append(recording)
+        self._number = recording.number
         return recording
 
     def stop(self) -> None:
         """Stop watching what the latest ``start`` began."""
         self._stack.pop()
-        if not self._stack:
+        if self._stack:
+            self._number = self._stack[-1].number
+        else:
             self._around.close()
             self._turns = Turns()
             self._holdings.let_go()
@@ -193,7 +201,7 @@ class Recorder(TorchFunctionMode):
         if special is not None:
             return special(func, args, kwargs or {})
         # Another mode, or a tensor class with code of its own, is not to see us look at tensors.
-        aside = bool(types) or function_modes() > 0
+        aside = types or function_modes()
         return self.op(func, func, args, kwargs or {}, sys._getframe(1), aside)
 
     def op(
@@ -203,18 +211,19 @@ class Recorder(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         frame: FrameType,
-        aside: bool = True,
+        aside: Any = True,
     ) -> Any:
         """Record that ``frame`` called ``function``, and do it, by calling ``run``."""
         held: list[Hold] = []
-        given = (self._begin_aside if aside else self._begin)(args, kwargs, held)
+        begin, end = self._aside if aside else self._openly
+        given = begin(args, kwargs, held)
         first = sequence_number()
         try:
             result = run(*args, **kwargs)
         except Exception:
             self._stack[-1].failed = self._read(self._row(function, frame, given, first))
             raise
-        (self._end_aside if aside else self._end)(function, frame, given, first, held, result)
+        end(function, frame, given, first, held, result)
         return result
 
     def _begin(
@@ -236,20 +245,36 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         """Give every tensor that the op made or changed its new value."""
         holdings = self._holdings
-        changed = [hold for hold in held if _is_changed(hold, function)]
-        outputs = (result,) if isinstance(result, Tensor) else tuple(_tensors_in(result))
-        made = [t for t in outputs if (hold := holdings.known(t)) is None or hold not in held]
-        if not made and not changed:
+        if type(result) is Tensor and not holdings.knows(result) and not _changed(held):
+            holdings.remember(self._row(function, frame, given, first), 0, result)
+        else:
+            self._settle(function, frame, given, first, held, result)
+
+    def _settle(
+        self,
+        function: Callable[..., Any],
+        frame: FrameType,
+        given: tuple[Row, Row],
+        first: int,
+        held: list[Hold],
+        result: Any,
+    ) -> None:
+        """The same for an op that has several results, or none, or one that was there before."""
+        holdings = self._holdings
+        changed = _changed(held) or _changed_in_inference(held, function, result)
+        outputs = list(_tensors_in(result))
+        inputs = [hold() for hold in held]
+        made = [not (holdings.knows(t) and any(t is given for given in inputs)) for t in outputs]
+        if not any(made) and not changed:
             return
         before = tuple([hold.row for hold in changed])
-        row = self._row(function, frame, given, first, before, not isinstance(result, Tensor))
+        holdings.newest.append(before)
+        row = self._row(function, frame, given, first, before, isinstance(result, tuple | list))
         for hold in changed:
             self._change(row, hold)
         for index, tensor in enumerate(outputs):
-            if any(tensor is new for new in made):
-                hold = holdings.remember(row, index, tensor)
-                if function in _SHARING:
-                    hold.source = held[0]
+            if made[index]:
+                holdings.remember(row, index, tensor)
 
     def _change(self, row: Row, hold: Hold) -> None:
         self._holdings.change(row, hold)
@@ -266,21 +291,20 @@ class Recorder(TorchFunctionMode):
         changed: Row = (),
         several: bool = False,
     ) -> Row:
-        holdings = self._holdings
         place, turn = self._turns.next(frame, function)
+        positional, by_name = given
         row = (
-            next(holdings.numbers), self._stack[-1].number, place.number, turn,
-            self._scopes.current, *given, changed, several,
-            torch.is_grad_enabled(), first, sequence_number(),
+            next(self._numbers), self._number, place, turn,
+            self._scopes.current, positional, by_name, changed, several,
+            is_grad_enabled(), first, sequence_number(),
         )  # fmt: skip
-        holdings.raise_up(given[0])
-        holdings.raise_up(row)
+        self._holdings.newest.append(row)
         return row
 
     def _here(self, function: Callable[..., Any]) -> tuple[Site | None, int]:
         """Where the learner called ``function``, one of the special ones below, and which time."""
         place, turn = self._turns.next(sys._getframe(1), function)
-        return place.site, turn
+        return self._turns.places[place].site, turn
 
     # Calls that do more than compute
 
@@ -304,6 +328,17 @@ class Recorder(TorchFunctionMode):
             return result
 
         return self.op(func, run, args, kwargs, sys._getframe(1))
+
+    def _share(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Tensor:
+        shared: Tensor = self.op(func, func, args, kwargs, sys._getframe(1))
+        self._note_source(shared, args[0])
+        return shared
+
+    @unrecorded
+    def _note_source(self, shared: Tensor, source: Tensor) -> None:
+        self._holdings.hold(shared).source = self._holdings.hold(source)
 
     def _remind(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -410,18 +445,37 @@ class Recorder(TorchFunctionMode):
         op = self._holdings.owner(node)
         return None if op is None else self._read(op)
 
+    def owners(self, nodes: Iterable[Node]) -> dict[Node, Op | None]:
+        """The same for many nodes."""
+        rows = {node: self._holdings.owner(node) for node in nodes}
+        ops = {id(row): self._read(row) for row in rows.values() if row is not None}
+        return {node: ops.get(id(row)) for node, row in rows.items()}
+
     def grad_events(self, leaf: Tensor) -> list[GradEvent]:
         """What happened to ``leaf.grad`` while the recorder watched, oldest first."""
         return self._grad_events.of(leaf)
 
 
-def _is_changed(hold: Hold, function: Callable[..., Any]) -> bool:
-    tensor = hold()
-    if tensor is None:
-        return False
-    now = version(tensor)
-    # An inference tensor's version is not counted: the name of the op has to do.
-    return now != hold.version or (now < 0 and name_of(function).endswith("_"))
+def _changed(held: Iterable[Hold]) -> list[Hold]:
+    """Those of an op's inputs that it changed in place."""
+    changed = []
+    for hold in held:
+        tensor: Any = hold()
+        try:
+            if tensor._version != hold.version:
+                changed.append(hold)
+        except RuntimeError:  # an inference tensor: nobody counts its versions
+            return []
+    return changed
+
+
+def _changed_in_inference(
+    held: list[Hold], function: Callable[..., Any], result: Any
+) -> list[Hold]:
+    """The input that an op changed in place, where versions are not counted: by the op's name."""
+    if not held or held[0].version >= 0 or not name_of(function).endswith("_"):
+        return []
+    return held[:1] if result is None or result is held[0]() else []
 
 
 def _tensors_in(result: Any) -> Iterator[Tensor]:
@@ -478,7 +532,7 @@ _QUESTIONS = (
 _REPLACEMENTS = (_setter("data"), Tensor.detach_, torch.detach_)
 
 # Calls whose result shares its memory with a tensor that does not know of it.
-_SHARING = frozenset({_getter("data"), Tensor.detach, torch.detach})
+_SHARES = (_getter("data"), Tensor.detach, torch.detach)
 
 _recorder: Recorder | None = None
 

@@ -35,6 +35,7 @@ class Scopes:
     def __init__(self) -> None:
         self.current: Scope = ()
         self._running: list[_Running] = []
+        self._met: dict[Scope, Scope] = {}
         self._thread = 0
 
     @contextmanager
@@ -49,13 +50,15 @@ class Scopes:
             enter.remove()
             leave.remove()
             self._running.clear()
+            self._met.clear()
             self.current = ()
 
     def _enter(self, module: Module, _: Any) -> None:
         if get_ident() == self._thread:
             name = self._running[-1].name(module) if self._running else type(module).__name__
             self._running.append(_Running(module, self.current))
-            self.current = (*self.current, name)
+            scope = (*self.current, name)
+            self.current = self._met.setdefault(scope, scope)
 
     def _leave(self, module: Module, *_: Any) -> None:
         # A hook of the learner's may have raised before ``_enter`` was called.

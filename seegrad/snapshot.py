@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, empty, strided
 from torch._C import _len_torch_dispatch_stack as dispatch_modes
@@ -15,42 +18,49 @@ COMPLETE = 1024
 CORNER = 4
 """Of a larger tensor, this many leading entries of each dimension are copied."""
 
-NUMBERS = frozenset(
-    {
-        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
-        torch.float16, torch.bfloat16, torch.float32, torch.float64,
-        torch.complex64, torch.complex128,
-    }
-)  # fmt: skip
-"""The types whose every number a Python number holds exactly."""
+Content = complex | np.ndarray[Any, Any] | Tensor
+"""What is kept of a tensor. Numbers and arrays cost Python's garbage collector nothing."""
 
 _PLAIN = frozenset({Tensor, Parameter})
 
-Content = Tensor | complex
-"""What is kept of a tensor; of a single number, that number."""
+_IN_NUMPY = frozenset(
+    {
+        torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64,
+        torch.float16, torch.float32, torch.float64, torch.complex64, torch.complex128,
+    }
+)  # fmt: skip
 
 
 def content(tensor: Tensor) -> Content:
-    """What does ``tensor`` hold? A plain number if it has no dimensions, else as ``keep`` does it.
+    """What ``keep`` keeps, as a number if the tensor has no dimensions, else as an array.
 
-    A Python number is a tenth of the cost of a tensor.
+    It stays a tensor where NumPy has no such type, or nobody may look inside.
     """
-    if tensor.ndim or tensor.dtype not in NUMBERS or not tensor.is_cpu:
-        return keep(tensor)
-    if type(tensor) not in _PLAIN or dispatch_modes():
-        return keep(tensor)
-    try:
-        number: complex = tensor.item()
-    except RuntimeError:  # inside vmap it stands for many numbers
-        return keep(tensor)
-    return number
+    if (
+        type(tensor) in _PLAIN
+        and tensor.dtype in _IN_NUMPY
+        and tensor.is_cpu
+        and not dispatch_modes()
+    ):
+        try:
+            return tensor.item() if not tensor.ndim else _array(tensor)
+        except (RuntimeError, TypeError):  # inside vmap; sparse
+            pass
+    return keep(tensor)
+
+
+def _array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    array: np.ndarray[Any, Any] = _whole_or_corner(tensor.detach()).numpy()
+    return array.copy()
 
 
 def restored(kept: Content, dtype: torch.dtype) -> Tensor:
-    """The tensor that ``content`` kept, as ``keep`` would have kept it."""
+    """The tensor that ``keep`` would have kept."""
     if isinstance(kept, Tensor):
         return kept
     with torch._C.DisableTorchFunction():
+        if isinstance(kept, np.ndarray):
+            return torch.from_numpy(kept)
         return torch.tensor(kept, dtype=dtype, device="cpu")
 
 
@@ -68,9 +78,22 @@ def keep(tensor: Tensor) -> Tensor:
     >>> keep(torch.zeros(5000, 2)).shape
     torch.Size([4, 2])
     """
-    if not _is_plain(tensor):
-        return _shown_to_nobody(tensor)
-    return _copied(tensor.detach())
+    if _is_plain(tensor):
+        return _copied(tensor.detach())
+    with torch._C.DisableTorchFunction(), _disable_current_modes():
+        if _is_closed(tensor):
+            return empty(tensor.shape, dtype=tensor.dtype, device="meta")
+        return _copied(tensor.as_subclass(Tensor).detach())
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    if tensor.numel() > COMPLETE and tensor.layout is not strided:
+        return empty(tensor.shape, dtype=tensor.dtype, device="meta")
+    return _whole_or_corner(tensor).clone()
+
+
+def _whole_or_corner(tensor: Tensor) -> Tensor:
+    return tensor if tensor.numel() <= COMPLETE else tensor[(slice(CORNER),) * tensor.ndim]
 
 
 def _is_plain(tensor: Tensor) -> bool:
@@ -80,19 +103,7 @@ def _is_plain(tensor: Tensor) -> bool:
     )
 
 
-def _copied(tensor: Tensor) -> Tensor:
-    if tensor.numel() <= COMPLETE:
-        return tensor.clone()
-    if tensor.layout is not strided:
-        return empty(tensor.shape, dtype=tensor.dtype, device="meta")
-    return tensor[(slice(CORNER),) * tensor.ndim].clone()
-
-
-def _shown_to_nobody(tensor: Tensor) -> Tensor:
-    """A copy that a learner's dispatch mode or tensor class does not hear of."""
-    with torch._C.DisableTorchFunction(), _disable_current_modes():
-        if is_functorch_wrapped_tensor(tensor) or torch._C._dispatch_keys(tensor).has(
-            torch._C.DispatchKey.Python
-        ):
-            return empty(tensor.shape, dtype=tensor.dtype, device="meta")
-        return _copied(tensor.as_subclass(Tensor).detach())
+def _is_closed(tensor: Tensor) -> bool:
+    """May nobody look inside: does it stand for others, or does its class run code of its own?"""
+    runs_code = torch._C._dispatch_keys(tensor).has(torch._C.DispatchKey.Python)
+    return runs_code or is_functorch_wrapped_tensor(tensor)

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
+import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
@@ -22,8 +24,7 @@ STACK = 120 * 2**20
 Gradients = tuple[Tensor | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(NamedTuple):
     """The engine ran one node.
 
     ``incoming``: what arrived, one gradient for each output of its forward op, already summed;
@@ -44,7 +45,7 @@ class Tape:
 
 def is_accumulator(node: Node) -> bool:
     """Is this the node that adds to a leaf's ``.grad``? Then ``node.variable`` is the leaf."""
-    return node.name() == "torch::autograd::AccumulateGrad"
+    return isinstance(node, torch._C._functions.AccumulateGrad)  # type: ignore[attr-defined]
 
 
 def walk(roots: Iterable[Node]) -> list[Node]:
@@ -84,16 +85,18 @@ def _deepen_stack() -> None:
 
 
 @contextmanager
-def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor]) -> Iterator[Tape]:
+def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor] | None = None) -> Iterator[Tape]:
     """Write down each visit the engine pays to one of ``nodes`` while the block runs.
 
-    ``keep`` turns a gradient into what the tape holds of it: a copy, a summary, or itself.
-    The hooks are gone when the block ends, however it ends.
+    ``keep`` turns a gradient into what the tape holds of it, a copy or a summary; without it, the
+    tape holds the engine's own. The hooks are gone when the block ends, however it ends.
     """
     tape = Tape()
 
     def visit(node: Node, sent: Gradients, incoming: Gradients) -> None:
-        tape.visits.append(Visit(node, _kept(incoming, keep), _kept(sent, keep)))
+        if keep is not None:
+            incoming, sent = _kept(incoming, keep), _kept(sent, keep)
+        tape.visits.append(Visit(node, incoming, sent))
 
     handles = [node.register_hook(partial(visit, node)) for node in nodes]
     try:

@@ -28,24 +28,33 @@ class Turns:
         self._frame: FrameType | None = None
         self._call = _Call(_Code(None, self.places))
 
-    def next(self, frame: FrameType, function: Callable[..., Any]) -> tuple[Place, int]:
-        """Where did the learner call ``function``, and for which time?
+    def next(self, frame: FrameType, function: Callable[..., Any]) -> tuple[int, int]:
+        """Where did the learner call ``function``, and for which time? The place by its number.
 
         ``frame`` is the one that called it, be it the learner's or a library's.
         """
-        called = None
-        if frame is not self._frame:
-            users, called = user_frame(frame)
-            if users is not self._frame:
-                self._enter(users)
+        if frame is self._frame:  # the learner called a function written in C
+            called = None
+            key = (frame.f_lasti, function, "")
+        else:
+            called = self._find(frame)
+            instruction = -1 if self._frame is None else self._frame.f_lasti
+            key = (instruction, function, called.f_code.co_name if called else "")
         call = self._call
-        place = call.code.place(self._frame, function, called)
+        place = call.code.places.get(key) or call.code.new_place(*key)
         turns = call.turns
-        if called is None or place.direct or called is not call.called:
+        if place.direct or called is not call.called:
             turns[place.tally] = turns.get(place.tally, 0) + 1
             if not place.direct:
                 call.called = called
-        return place, turns[place.tally]
+        return place.number, turns[place.tally]
+
+    def _find(self, frame: FrameType) -> FrameType | None:
+        """Go to the learner's frame, and return the library's that it called, if there is one."""
+        users, called = user_frame(frame)
+        if users is not self._frame:
+            self._enter(users)
+        return called
 
     def _enter(self, frame: FrameType | None) -> None:
         """Count turns for ``frame`` from here on, and no longer for calls that have returned."""
@@ -81,33 +90,28 @@ class _Call:
 
 
 class _Code:
-    """A function's code, and the places in it at which something ran; they join ``places``."""
+    """A function's code, and the places in it at which something ran; they join ``all_places``.
 
-    def __init__(self, code: CodeType | None, places: list[Place]):
+    A place is found by its instruction, what ran there, and the name of the library's function
+    that led to it ("" if none did).
+    """
+
+    def __init__(self, code: CodeType | None, all_places: list[Place]):
+        self.places: dict[tuple[int, Callable[..., Any], str], Place] = {}
         self._code = code
-        self._places = places
+        self._all_places = all_places
         self._sites: dict[Span | None, Site] = {}
         self._tallies: dict[tuple[Site | None, str], int] = {}
-        self._found: dict[tuple[int, Callable[..., Any], str | None], Place] = {}
 
-    def place(
-        self, frame: FrameType | None, function: Callable[..., Any], called: FrameType | None
-    ) -> Place:
-        """Where ``frame`` stands now. ``called``: the library's frame that it called, if any."""
-        instruction = -1 if frame is None else frame.f_lasti
-        key = (instruction, function, None if called is None else called.f_code.co_name)
-        return self._found.get(key) or self._find(key)
-
-    def _find(self, key: tuple[int, Callable[..., Any], str | None]) -> Place:
-        instruction, function, called = key
+    def new_place(self, instruction: int, function: Callable[..., Any], called: str) -> Place:
         name = name_of(function)
         site = self._site(instruction)
-        direct = called is None or _is_spelled(function, called)
+        direct = not called or _is_spelled(function, called)
         # A comparison and the yes-or-no it is asked for stand at one place: the name parts them.
         tally = self._tallies.setdefault((site, name if direct else ""), len(self._tallies))
-        place = Place(len(self._places), tally, site, function, name, direct)
-        self._places.append(place)
-        self._found[key] = place
+        place = Place(len(self._all_places), tally, site, function, name, direct)
+        self._all_places.append(place)
+        self.places[instruction, function, called] = place
         return place
 
     def _site(self, instruction: int) -> Site | None:
