@@ -12,7 +12,9 @@ A box or link is *main* if it is on a longest path to a result. Main boxes are p
 rest around them, so that the computation's main line is level.
 """
 
-from collections.abc import Sequence
+import gc
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, compress, pairwise
 from math import inf
@@ -92,6 +94,26 @@ def layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
     """
     if not boxes:
         return Layout((), (), (), 0.0, 0.0)
+    with _collector_waiting():
+        return _layout(boxes, links)
+
+
+@contextmanager
+def _collector_waiting() -> Iterator[None]:
+    """Let Python's garbage collector wait: no cycle is made here, and torch gives it much to read.
+
+    It would take half of the time at 10,000 boxes.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
     graph = _graph(len(boxes), links)
     order, depth = _depths(graph)
     main_boxes, main_links = _main(graph, order, depth)
@@ -254,7 +276,7 @@ def _neighbours(cells: _Cells) -> tuple[list[list[int]], list[list[int]]]:
     before: list[list[int]] = [[] for _ in cells.main]
     after: list[list[int]] = [[] for _ in cells.main]
     for path in cells.paths:
-        for cell, following in pairwise(path):
+        for cell, following in pairwise(path) if len(path) > 2 else (path,):
             after[cell].append(following)
             before[following].append(cell)
     for cell, (left, right) in enumerate(zip(before, after, strict=True)):
@@ -275,10 +297,10 @@ def _sort(column: list[int], beside: list[list[int]], sink: list[float], rank: l
     means = []
     for cell in column:
         near = beside[cell]
-        mean = rank[near[0]]
-        if len(near) > 1:
-            mean = sum([rank[other] for other in near]) / len(near)
-        means.append(mean + sink[cell])
+        if len(near) == 1:
+            means.append(rank[near[0]] + sink[cell])
+        else:
+            means.append(sum([rank[other] for other in near]) / len(near) + sink[cell])
     if means == sorted(means):
         return False
     column[:] = [column[place] for place in sorted(range(len(means)), key=means.__getitem__)]
@@ -305,22 +327,23 @@ def _side(
     The main links stand around the middle, so that a path runs through the middles of its boxes. At
     a box without any, all links count as main.
     """
-    side = _Side([0.0] * len(rank), [ABOVE | BELOW] * len(rank), [])
+    ports, outward = [0.0] * len(rank), [ABOVE | BELOW] * len(rank)
+    pulling: list[tuple[int, int] | None] = []
     for links, height in zip(links_at, heights, strict=True):
         if len(links) < 2:
-            side.pulling.append((links[0], links[0]) if links else None)
+            pulling.append((links[0], links[0]) if links else None)
             continue
         ordered = sorted(links, key=rank.__getitem__)
         strong = [p for p, link in enumerate(ordered) if main[link]] or range(len(ordered))
         above, below = strong[(len(strong) - 1) // 2], strong[len(strong) // 2]
-        side.pulling.append((ordered[above], ordered[below]))
+        pulling.append((ordered[above], ordered[below]))
         pivot = (above + below) / 2
         pitch = height / (2 * max(pivot, len(ordered) - 1 - pivot) + 2)
         for place, link in enumerate(ordered):
-            side.ports[link] = (place - pivot) * pitch
-            side.outward[link] = 0
-        side.outward[ordered[0]], side.outward[ordered[-1]] = ABOVE, BELOW
-    return side
+            ports[link] = (place - pivot) * pitch
+            outward[link] = 0
+        outward[ordered[0]], outward[ordered[-1]] = ABOVE, BELOW
+    return _Side(ports, outward, pulling)
 
 
 # --- heights --------------------------------------------------------------------------------------
@@ -361,7 +384,7 @@ def _stacks(boxes: Sequence[Box], graph: _Graph, cells: _Cells) -> list[_Stack]:
         if width:
             labels[target] += LABEL_PITCH
     # A box claims room for itself, or for the labels at its left.
-    heights = [max(box.height, room) for box, room in zip(boxes, labels, strict=True)]
+    heights = [b.height if b.height > room else room for b, room in zip(boxes, labels, strict=True)]
     dummies = [DUMMY_ROOM] * (len(cells.main) - len(boxes))
     above = [height / 2 + BOX_ROOM for height in heights] + dummies
     below = [room + box.tail for room, box in zip(above, boxes, strict=False)] + dummies
@@ -379,11 +402,11 @@ def _stacks(boxes: Sequence[Box], graph: _Graph, cells: _Cells) -> list[_Stack]:
 
 def _wishes(cells: _Cells, left: _Side, right: _Side) -> list[_Wish]:
     """What each cell wants: a main box looks to its left, and all else to its right."""
-    starts, ends, paths = right.ports, left.ports, cells.paths
+    starts, ends, paths, main = right.ports, left.ports, cells.paths, cells.main
     nexts = [port if len(path) == 2 else 0.0 for port, path in zip(ends, paths, strict=True)]
     wishes = []
     for box, (into, out) in enumerate(zip(left.pulling, right.pulling, strict=True)):
-        if into and cells.main[box]:
+        if into and main[box]:
             one, other = into
             drift = (starts[one] - ends[one] + starts[other] - ends[other]) / 2
             wishes.append((paths[one][-2], paths[other][-2], drift))
@@ -405,7 +428,7 @@ def _settle(stack: _Stack, wishes: list[_Wish], middles: list[float]) -> None:
     column, offsets, weights = stack
     wanted = [
         (middles[up] + middles[down]) / 2 + drift
-        for up, down, drift in [wishes[cell] for cell in column]
+        for up, down, drift in map(wishes.__getitem__, column)
     ]
     for cell, middle in zip(column, _spread(wanted, offsets, weights), strict=True):
         middles[cell] = middle
@@ -460,6 +483,7 @@ def _measure(
     right: _Side,
 ) -> Layout:
     """Corners, routes and labels, moved down so that the highest of all touches 0."""
+    layer = cells.layer
     starts = [middles[box] + port for box, port in zip(graph.sources, right.ports, strict=True)]
     ends = [middles[box] + port for box, port in zip(graph.targets, left.ports, strict=True)]
     heights = _label_heights(graph, cells, middles, starts, ends, left, right)
@@ -470,10 +494,10 @@ def _measure(
     top = min(*tops, *passing, min(shown, default=inf) - LABEL_HEIGHT / 2)
     bottom = max(*feet, *passing, max(shown, default=-inf) + LABEL_HEIGHT / 2)
 
-    widths, rights = _edges(boxes, graph, cells.layer)
+    widths, rights = _edges(boxes, graph, layer)
     lefts = list(map(sub, rights, widths))
     corners, far_sides = [], []
-    for box, column, height, used in zip(boxes, cells.layer, tops, graph.incoming, strict=True):
+    for box, column, height, used in zip(boxes, layer, tops, graph.incoming, strict=True):
         slack = widths[column] - box.width
         behind = slack / 2 if used else 0.0  # a leaf stands close to its user
         corners.append((lefts[column] + slack - behind, height - top))
@@ -481,9 +505,9 @@ def _measure(
     routes = []
     for path, start, end in zip(cells.paths, starts, ends, strict=True):
         source, target = path[0], path[-1]
-        x, y, column = far_sides[source], start - top, cells.layer[source]
+        x, y, column = far_sides[source], start - top, layer[source]
         points = [(x, y)]
-        for height in [*[middles[dummy] for dummy in path[1:-1]], end] if len(path) > 2 else [end]:
+        for height in [*[middles[dummy] for dummy in path[1:-1]], end] if len(path) > 2 else (end,):
             if height - top != y:  # a bend, all of it between two columns
                 if x != rights[column]:
                     points.append((rights[column], y))
@@ -494,7 +518,7 @@ def _measure(
             points.append((corners[target][0], y))
         routes.append(tuple(points))
     gaps = [(before + after) / 2 for before, after in zip([0.0, *rights], lefts, strict=False)]
-    xs = [gaps[cells.layer[target]] for target in graph.targets]
+    xs = [gaps[layer[target]] for target in graph.targets]
     labels = tuple((x, height - top) for x, height in zip(xs, heights, strict=True))
     return Layout(tuple(corners), tuple(routes), labels, rights[-1], bottom - top)
 
@@ -530,16 +554,16 @@ def _label_heights(
     one the space beyond would be too far away.
     """
     gaps: list[list[int]] = [[] for _ in cells.columns]
-    heights = ends.copy()
-    for link in compress(range(len(ends)), graph.labels):
-        gaps[cells.layer[graph.targets[link]]].append(link)
-        start, end = starts[link], ends[link]
-        outward, low = left.outward[link], left.ports[link]
-        if len(cells.paths[link]) > 2:
-            start = middles[cells.paths[link][-2]]
+    heights, layer = ends.copy(), cells.layer
+    right_ports, right_outward, _ = right
+    legs = zip(cells.paths, starts, ends, left.ports, left.outward, strict=True)
+    for link, (path, start, end, low, outward) in compress(enumerate(legs), graph.labels):
+        gaps[layer[path[-1]]].append(link)
+        if len(path) > 2:
+            start = middles[path[-2]]
         else:
-            outward &= right.outward[link]
-            low += right.ports[link]
+            low += right_ports[link]
+            outward &= right_outward[link]
         top, bottom = (start, end) if start < end else (end, start)
         level, steep = bottom - top < LABEL_HEIGHT, bottom - top >= STEEP
         if (outward & ABOVE and not steep) or (level and low <= 0):
@@ -554,6 +578,7 @@ def _label_heights(
             wanted = [heights[link] for link in labels]
             offsets = [LABEL_PITCH * place for place in range(len(labels))]
             spread = _spread(wanted, offsets, [1.0] * len(labels))
-            for link, height in zip(labels, spread, strict=True):
-                heights[link] = height
+            if spread is not wanted:
+                for link, height in zip(labels, spread, strict=True):
+                    heights[link] = height
     return heights

@@ -144,3 +144,6 @@ CONTENDERS: dict[str, Contender] = {
     "torchview: draw_graph": torchview,
     "torchlens: trace": torchlens,
 }
+
+PEERS = (torchviz, torchview, torchlens)
+"""They may give up, and the table says how."""
