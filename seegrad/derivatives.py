@@ -9,6 +9,7 @@ Formulas: Griewank and Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, ch
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -286,12 +287,14 @@ def difference_columns(call: Callable[..., Tensor], leaves: tuple[Tensor, ...]) 
 
 
 def difference_along(call: Callable[..., Tensor], leaves: tuple[Tensor, ...]) -> Tensor:
-    """J times a vector of ones, as one central difference: every element of x moves at once."""
+    """J u for the u of length 1 that moves all of x alike, as one central difference."""
+    columns = sum(leaf.numel() for leaf in leaves)
     with torch.no_grad():
-        step = max(best_step(leaf.abs().max()) for leaf in leaves)
+        length = max(best_step(leaf.abs().max()) for leaf in leaves)
+        step = length / math.sqrt(columns)
         above = call(*[leaf + step for leaf in leaves])
         below = call(*[leaf - step for leaf in leaves])
-        return ((above - below) / (2 * step)).flatten()
+        return ((above - below) / (2 * length)).flatten()
 
 
 def best_step(x: Tensor) -> float:

@@ -7,19 +7,22 @@ computed that input under ``no_grad``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 from seegrad.asking import asking, fresh, require_differentiable
 from seegrad.backward import replay
-from seegrad.recording import Op, Recorder, recorder, unrecorded
-from seegrad.structure import Edge, Structure, Vertex, structure
+from seegrad.recording import Op, Recorder, unrecorded
+from seegrad.structure import Edge, Link, Structure, Vertex, _Builder
 
 Function = Callable[[Tensor], Any]
 How = Literal["detach", "no_grad", "data"]
@@ -107,14 +110,16 @@ def severed(f: Function, x: Tensor, cuts: Collection[Place] = (), how: How = "de
     (tensor([ 0.,  3., 12., 27.]), tensor([0., 1., 4., 9.]))
     """
     paused = {uncut.paused_call(place) for place in cuts} if how == "no_grad" and uncut else set()
-    watcher, (leaf,) = recorder(), fresh(x)
+    # A recorder of its own: the page's questions may be answered in another thread than the cells
+    # run in, and autograd numbers the nodes of each thread anew.
+    watcher, (leaf,) = Recorder(), fresh(x)
     calls = _Calls(watcher, () if paused else cuts, how, paused)
     with watcher.record(), asking(f) as call:
         with calls:
             y = call(leaf)
         if not cuts:
             require_differentiable(y)
-        return _run_back(y, leaf, calls.numbers)
+        return _run_back(y, leaf, calls.numbers, watcher)
 
 
 class _Calls(TorchFunctionMode):
@@ -179,24 +184,57 @@ def sever(tensor: Tensor, how: How) -> Tensor:
 
 
 @unrecorded
-def _run_back(y: Tensor, x: Tensor, calls: Mapping[Op, int]) -> Run:
+def _run_back(y: Tensor, x: Tensor, calls: Mapping[Op, int], watcher: Recorder) -> Run:
     if not y.requires_grad:
         return Run(y.detach(), x, None, calls, {}, None, {}, _refusal(y))
-    graph, back = structure(y), replay(y, torch.ones_like(y))
-    sent = {(step.node, flow.place): flow.gradient for step in back.steps for flow in step.sent}
-    others = {
-        id(step.leaf): gradient
-        for step in back.steps
-        if step.leaf is not None and step.leaf is not x
-        if (gradient := step.incoming[0]) is not None
-    }
-    run = Run(y.detach(), x, graph, calls, {}, back.added(x), others, "")
+    graph = _Builder(watcher).build(y)
+    sent, arrived = _pass_back(y, graph)
+    run = Run(y.detach(), x, graph, calls, {}, arrived.pop(id(x), None), arrived, "")
     flows = {
         place: gradient
         for place, edge in run.edges().items()
         if edge.link is not None and (gradient := sent.get(edge.link)) is not None
     }
     return replace(run, flows=flows)
+
+
+def _pass_back(y: Tensor, graph: Structure) -> tuple[dict[Link, Tensor | None], dict[int, Tensor]]:
+    """A backward pass from ones: what was sent along each edge, and to each leaf by its ``id``."""
+    if any(vertex.kind == "op" and vertex.op is None for vertex in graph.vertices):
+        # Some of it f did not compute: a tensor there may retain its gradient, and must keep it.
+        steps = replay(y, torch.ones_like(y)).steps
+        arrived = {id(step.leaf): step.incoming[0] for step in steps if step.leaf is not None}
+        sent = {(step.node, flow.place): flow.gradient for step in steps for flow in step.sent}
+        return sent, _present(arrived)
+    leaves = [vertex.leaf for vertex in graph.vertices if vertex.leaf is not None and vertex.nodes]
+    if y.is_leaf:
+        return {}, {id(y): torch.ones_like(y)}
+    inner = [node for vertex in graph.vertices if vertex.kind == "op" for node in vertex.nodes]
+    with _heard(inner) as heard:
+        totals = torch.autograd.grad(
+            y, leaves, torch.ones_like(y), retain_graph=True, allow_unused=True
+        )
+    return heard, _present(dict(zip(map(id, leaves), totals, strict=True)))
+
+
+def _present(gradients: Mapping[int, Tensor | None]) -> dict[int, Tensor]:
+    return {key: gradient for key, gradient in gradients.items() if gradient is not None}
+
+
+@contextmanager
+def _heard(nodes: Collection[Node]) -> Iterator[dict[Link, Tensor | None]]:
+    """What each node sends along each of its edges while the block runs."""
+    sent: dict[Link, Tensor | None] = {}
+
+    def hear(node: Node, gradients: Sequence[Tensor | None], _incoming: Any) -> None:
+        sent.update(((node, place), gradient) for place, gradient in enumerate(gradients))
+
+    handles = [node.register_hook(partial(hear, node)) for node in nodes]
+    try:
+        yield sent
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 def _refusal(y: Tensor) -> str:

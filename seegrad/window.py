@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,8 +21,8 @@ LARGE = 1_000_000
 
 
 COMPARED = 12
-"""Up to this many columns each is compared with a finite difference; of more, the sum of each row,
-for which two calls of f suffice."""
+"""Up to this many columns each is compared with a finite difference; more are compared along one
+direction, for which two calls of f suffice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Look:
     point: the leaves, y, and the graph between: any v^T J can still be asked of it.
     window: what of J is in ``block``, of shape (height, width).
     given: the learner's own v, of y's shape; None if there was none.
-    entrywise: whether each entry of J was compared with finite differences, or each row's sum.
+    entrywise: whether each entry of J was compared with finite differences, or J u for one u.
     disagreement: the largest difference that the comparison found.
     """
 
@@ -112,8 +113,8 @@ def look(
         if entrywise:
             error = block - torch.stack(list(difference_columns(call, leaves)), dim=1)
         else:
-            sums = torch.stack([row.sum() for row in rows])
-            error = sums - difference_along(call, leaves)[window.rows]
+            along = torch.stack([row.sum() for row in rows]) / math.sqrt(point.columns)
+            error = along - difference_along(call, leaves)[window.rows]
         return Look(point, window, block, given, entrywise, float(error.abs().max()))
 
 

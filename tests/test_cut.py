@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import redirect_stdout
 from io import StringIO
+from threading import Thread
 
 import pytest
 import torch
@@ -130,6 +131,29 @@ def test_nothing_of_the_learners_changes():
     assert torch.get_rng_state().equal(before[3])
     assert recording.ops == []
     y.backward()
+
+
+def test_a_gradient_that_is_retained_outside_of_f_stays():
+    hidden = weight * 2
+    hidden.retain_grad()
+    picture = seegrad.cut(lambda x: (x * hidden).sum(), torch.rand(3), [1])
+    assert hidden.grad is None and not picture.problem
+
+
+def test_the_page_is_answered_in_any_thread():
+    picture = seegrad.cut(cube, torch.arange(4.0))
+    for turn in range(3):
+        ask = {"id": str(turn), "cuts": [3], "how": "detach"}
+        thread = Thread(target=setattr, args=(picture, "asked", ask))
+        thread.start()
+        thread.join()
+        assert picture.page["arrivals"]["n0"]["now"] == "[0, 1, 4, 9]"
+        assert len(seegrad.cut(cube, torch.arange(4.0))._cutting.places) == 5
+        picture.mend()
+
+
+def test_f_may_return_x_itself():
+    assert seegrad.cut(lambda x: x, torch.ones(2)).page["arrivals"]["n0"]["now"] == "[1, 1]"
 
 
 def test_a_dropout_drops_the_same_in_both_runs():

@@ -198,12 +198,15 @@ function control(go) {
     tell(axis(reach).s(Number(slider.value) / STEPS));
     go(shown);
   });
-  field.addEventListener("change", () => {
+  const typed = () => {
     const s = field.value.trim() ? Number(field.value) : NaN;
+    if (s === shown) return;
     if (!Number.isFinite(s)) return tell(shown);
     tell(s);
     go(s);
-  });
+  };
+  field.addEventListener("change", typed);
+  field.addEventListener("keydown", ({ key }) => key === "Enter" && typed());
   /** @param {Curve} curve @param {Page} page */
   const show = (curve, { s, place, symbol, exact }) => {
     reach = curve.reach;

@@ -165,20 +165,24 @@ export function dial(label, reach, act) {
   const slider = html("input", { type: "range", step: "any", "aria-label": label });
   const field = html("input", { type: "number", step: "any", "aria-label": `${label}, exactly` });
   const element = html("div", { class: "dial" }, slider, field);
-  let shown = NaN;
-  /** @param {number} value */
-  const show = (value) => {
-    const typing = value === shown && document.activeElement === field; // leave what is half typed
-    shown = value;
+  let written = "";
+  /** @param {number} value @param {boolean} [confirmed] */
+  const show = (value, confirmed) => {
+    // An answer that arrives meanwhile must not take away what is half typed.
+    const typing = !confirmed && document.activeElement === field && field.value !== written;
     while (Math.abs(value) > reach) reach = rounded(2 * Math.abs(value));
     if (slider.max !== String(reach)) {
       // about a hundred steps each way, and round numbers among them
       const steps = /^[0.]*3/.test(String(reach)) ? 120 : 100;
-      Object.assign(slider, { min: String(-reach), max: String(reach), step: String(Number((reach / steps).toPrecision(3))) });
+      Object.assign(slider, {
+        min: String(-reach),
+        max: String(reach),
+        step: String(Number((reach / steps).toPrecision(3))),
+      });
     }
     slider.value = String(value);
     slider.ariaValueText = number(value);
-    if (!typing) field.value = String(Number(value.toPrecision(4)));
+    if (!typing) field.value = written = String(Number(value.toPrecision(4)));
     field.title = String(value);
   };
   const moved = (/** @type {boolean} */ settled) => () => {
@@ -189,10 +193,10 @@ export function dial(label, reach, act) {
   slider.addEventListener("input", moved(false));
   slider.addEventListener("change", moved(true));
   typed(field, (value) => {
-    show(value);
+    show(value, true);
     act(value, true);
   });
-  return { element, slider, show };
+  return { element, slider, show: (/** @type {number} */ value) => show(value) };
 }
 
 /** Calls `act` with a number that was typed and left, or confirmed by Enter, which JupyterLab would keep.
@@ -212,7 +216,7 @@ export function typed(field, act) {
 /** The next of 1, 2, 3, 5, 10, 20, … @param {number} value */
 export function rounded(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return Number(((([1, 2, 3, 5].find((step) => step * power >= value * 0.999999) ?? 10) * power)).toPrecision(3));
+  return Number((([1, 2, 3, 5].find((step) => step * power >= value * 0.999999) ?? 10) * power).toPrecision(3));
 }
 
 /** A matrix of derivatives with named rows and columns, its cells coloured by sign and size.

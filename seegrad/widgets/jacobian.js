@@ -87,7 +87,9 @@ function inputs({ inputs, columns, x }, act) {
 function table(page, act, point) {
   const { rows, columns } = page;
   const written = columns.length <= WRITTEN;
-  const dials = rows.map((name, i) => dial(`weight v of ${name}`, COMMON_REACH, (value, settled) => act(i, value, settled)));
+  const dials = rows.map((name, i) =>
+    dial(`weight v of ${name}`, COMMON_REACH, (value, settled) => act(i, value, settled)),
+  );
   dials.forEach(({ slider }, i) => (slider.dataset.v = rows[i]));
   const cells = rows.map(() => columns.map(() => html("td", {})));
   const sums = columns.map((name) => html("td", { "data-sum": name }));
@@ -103,7 +105,13 @@ function table(page, act, point) {
   );
   const names = page.inputs.map(({ name }) => `${name}.grad`).join(", ");
   const label = html("th", { scope: "row", colspan: 2, class: "gradient" }, transposed(), ` = ${names}`);
-  const grid = html("table", {}, html("thead", {}, head), html("tbody", {}, ...body), html("tfoot", {}, html("tr", {}, label, ...sums)));
+  const grid = html(
+    "table",
+    {},
+    html("thead", {}, head),
+    html("tbody", {}, ...body),
+    html("tfoot", {}, html("tr", {}, label, ...sums)),
+  );
   const element = html("div", { class: "matrix", tabindex: 0, role: "group", "aria-label": "Jacobian" }, grid);
   element.classList.toggle("coloured", !written);
   element.classList.toggle("tight", written && columns.length > 8);
@@ -114,7 +122,9 @@ function table(page, act, point) {
   const tell = () => {
     if (row < 0) return point("");
     const value = values[row * columns.length + column];
-    point(`∂${rows[row]}/∂${columns[column]} = ${number(value)}${String(value) === number(value) ? "" : ` (${value})`}`);
+    point(
+      `∂${rows[row]}/∂${columns[column]} = ${number(value)}${String(value) === number(value) ? "" : ` (${value})`}`,
+    );
   };
   /** @param {number} i @param {number} j */
   const look = (i, j) => {
@@ -181,12 +191,24 @@ function choice({ size, bases }, acts) {
   if (bases.given) add("given", acts.given, "your v");
   for (let i = 0; i < size[0] && size[0] <= BUTTONS; i++) add(`row ${i}`, () => acts.row(i));
   add("custom", acts.custom);
-  const field = html("input", { type: "number", min: 0, max: size[0] - 1, step: 1, value: 0, "aria-label": "row that a one-hot v reads" });
+  const field = html("input", {
+    type: "number",
+    min: 0,
+    max: size[0] - 1,
+    step: 1,
+    value: 0,
+    "aria-label": "row that a one-hot v reads",
+  });
   typed(field, acts.row);
   const again = () => acts.row(Number(field.value));
   const read = html("span", { class: "pick" }, button("row", again, { "data-choice": "row" }), field);
   const picker = size[0] > BUTTONS ? [read] : [];
-  const group = html("div", { class: "choices", role: "group", "aria-label": "choose v" }, ...buttons.values(), ...picker);
+  const group = html(
+    "div",
+    { class: "choices", role: "group", "aria-label": "choose v" },
+    ...buttons.values(),
+    ...picker,
+  );
   const element = section("choice", ["choose v"], group);
   /** @param {string} now @param {boolean} dragged whether there is a custom v to go back to */
   const show = (now, dragged) => {
@@ -204,7 +226,14 @@ function pager({ size, top, left, rows, columns, remark }, go) {
   /** @param {string} noun @param {number} first @param {number} shown @param {number} count @param {(first: number) => void} act */
   const part = (noun, first, shown, count, act) => {
     if (shown === count) return [];
-    const field = html("input", { type: "number", min: 0, max: count - 1, step: 1, value: first, "aria-label": `first ${noun} shown` });
+    const field = html("input", {
+      type: "number",
+      min: 0,
+      max: count - 1,
+      step: 1,
+      value: first,
+      "aria-label": `first ${noun} shown`,
+    });
     typed(field, act);
     const back = button("back", () => act(Math.max(0, first - shown)), { "aria-label": `previous ${noun}s` });
     const next = button("next", () => act(Math.min(count - shown, first + shown)), { "aria-label": `next ${noun}s` });
@@ -232,7 +261,7 @@ function notes() {
   const element = html("div", { class: "notes" }, same, rule, check);
   /** @param {Page} page */
   const fill = ({ disagreement, entrywise, shape, inputs }) => {
-    say(compared, `finite differences${entrywise ? "" : " of the row sums"} agree to`);
+    say(compared, `finite differences ${entrywise ? "" : "that move all of x alike "}agree to`);
     say(agreement, disagreement);
     const [x, shapes] = [inputs.map(({ name }) => name).join(", "), inputs.map(({ shape }) => shape).join(", ")];
     rule.replaceChildren(
@@ -258,10 +287,18 @@ function layout(page, acts) {
   /** @type {V | undefined} */
   let dragged;
   const readout = html("p", { class: "readout" });
-  const code = html("pre", { class: "source", tabindex: 0, role: "group", "aria-label": "f" }, html("code", {}, page.code));
+  const code = html(
+    "pre",
+    { class: "source", tabindex: 0, role: "group", "aria-label": "f" },
+    html("code", {}, page.code),
+  );
   const x = inputs(page, acts.x);
   const y = html("div", { class: "value" });
-  const output = section("output", [`y = f(${page.inputs.map(({ name }) => name).join(", ")}) (output, ${page.shape})`], y);
+  const output = section(
+    "output",
+    [`y = f(${page.inputs.map(({ name }) => name).join(", ")}) (output, ${page.shape})`],
+    y,
+  );
   const pick = choice(page, {
     ones: () => acts.v({ base: "ones", shown: page.rows.map(() => 1) }, true),
     given: () => acts.v({ base: "given", shown: page.bases.given.weights }, true),
@@ -290,7 +327,10 @@ function layout(page, acts) {
     /** @param {Page} now @param {boolean} moving whether a slider of x is ahead of it */
     fill(now, moving) {
       page = now;
-      const bases = Object.entries(page.bases).map(([name, base]) => [name, { ...base, product: floats(base.product) }]);
+      const bases = Object.entries(page.bases).map(([name, base]) => [
+        name,
+        { ...base, product: floats(base.product) },
+      ]);
       numbers = { J: floats(page.jacobian), bases: Object.fromEntries(bases) };
       if (!moving) x.show(page.x);
       say(y, page.y_text);

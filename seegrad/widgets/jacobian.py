@@ -285,7 +285,7 @@ def _lines(shown: Look, v: Tensor, names: tuple[str, ...], definition: Definitio
     grads = ", ".join(f"{name}.grad" for name in names)
     yield f"v^T J = {product}, shape {shapes} as {inputs}: what y.backward(v) adds to {grads}"
     yield f"L = v · y = {total} is the scalar that it is the gradient of"
-    compared = "J" if shown.entrywise else "the sums of the rows shown"
+    compared = "J" if shown.entrywise else "J u, u moving all of x alike,"
     yield f"finite differences agree with {compared} to {_order(shown.disagreement)}"
 
 

@@ -14,6 +14,7 @@ import { asker, button, dial, floats, frame, html, listen, number, put, rounded,
 
 const CONTOURS = -1;
 const LEVELS = 12;
+const BUTTONS = 6; // up to so many elements of x have a button each
 const LEFT = { width: 470, height: 320 };
 const SQUARE = { width: 380, height: 380 };
 const RIGHT = { width: 360, height: 320 };
@@ -102,9 +103,14 @@ function trace(points, height = Infinity) {
 function curvePlot({ reach, ts, values }, name, move) {
   const { canvas, plot, box, rule } = chart(LEFT, `f along ${name}, its tangent and a secant`, [name, "f"]);
   const x = scale(-reach, reach, box.x, box.x + box.width);
-  const [args, heights] = [floats(ts), floats(values)];
-  const sorted = finite(heights);
-  const [graph, tangent, secant] = [svg("path", { class: "graph" }), svg("line", { class: "tangent" }), svg("line", { class: "secant" })];
+  const args = floats(ts);
+  let heights = floats(values);
+  let sorted = finite(heights);
+  const [graph, tangent, secant] = [
+    svg("path", { class: "graph" }),
+    svg("line", { class: "tangent" }),
+    svg("line", { class: "secant" }),
+  ];
   const [here, end] = [svg("circle", { class: "here", r: 6 }), svg("circle", { class: "end", r: 5 })];
   plot.append(graph, secant, tangent, end, here);
   draggable(canvas, (pixel) => move(Math.max(-reach, Math.min(reach, x.back(pixel)))));
@@ -118,7 +124,13 @@ function curvePlot({ reach, ts, values }, name, move) {
     if (drawn !== `${low} ${high}`) {
       drawn = `${low} ${high}`;
       rule(ticks(x, 7), x, ticks(y, 6), y, number);
-      graph.setAttribute("d", trace([...args].map((t, i) => [x.at(t), y.at(heights[i])]), box.height));
+      graph.setAttribute(
+        "d",
+        trace(
+          [...args].map((t, i) => [x.at(t), y.at(heights[i])]),
+          box.height,
+        ),
+      );
     }
     /** @param {SVGElement} line @param {number} slope */
     const lay = (line, slope) => {
@@ -140,7 +152,12 @@ function curvePlot({ reach, ts, values }, name, move) {
     put(here, moving, height);
     put(end, moving + hs[step], floats(ends)[step]);
   };
-  return { canvas, show };
+  /** f with its other elements changed. @param {Field} field */
+  const fill = ({ values }) => {
+    [heights, drawn] = [floats(values), ""];
+    sorted = finite(heights);
+  };
+  return { canvas, show, fill };
 }
 
 /** One contour: in each cell of the grid, the lines between the sides that it crosses.
@@ -150,7 +167,12 @@ function contour(values, n, level, place) {
   let path = "";
   for (let i = 0; i < n - 1; i++) {
     for (let j = 0; j < n - 1; j++) {
-      const corners = [[j, i], [j + 1, i], [j + 1, i + 1], [j, i + 1]];
+      const corners = [
+        [j, i],
+        [j + 1, i],
+        [j + 1, i + 1],
+        [j, i + 1],
+      ];
       const heights = corners.map(([a, b]) => values[b * n + a] - level);
       if (!heights.every(Number.isFinite)) continue;
       const crossings = corners.flatMap(([a, b], k) => {
@@ -169,7 +191,10 @@ function contour(values, n, level, place) {
 /** Contours of f, and the gradient at the point. @param {Field} field @param {string[]} names
  *  @param {(x: number, y: number) => void} move */
 function contourPlot({ reach, ts, values }, names, move) {
-  const { canvas, plot, box, rule } = chart(SQUARE, `contours of f over ${names.join(" and ")}, and its gradient`, [names[0], names[1]]);
+  const { canvas, plot, box, rule } = chart(SQUARE, `contours of f over ${names.join(" and ")}, and its gradient`, [
+    names[0],
+    names[1],
+  ]);
   const x = scale(-reach, reach, box.x, box.x + box.width);
   const y = scale(-reach, reach, box.y + box.height, box.y);
   const [n, heights] = [floats(ts).length, floats(values)];
@@ -179,11 +204,19 @@ function contourPlot({ reach, ts, values }, names, move) {
     `${x.at(-reach + (2 * reach * column) / (n - 1)).toFixed(2)} ${y.at(-reach + (2 * reach * row) / (n - 1)).toFixed(2)}`;
   rule(ticks(x, 6), x, ticks(y, 6), y, number);
   levels.forEach((level, i) => {
-    const path = svg("path", { class: "contour", d: contour(heights, n, level, place) }, svg("title", {}, `f = ${number(level)}`));
+    const path = svg(
+      "path",
+      { class: "contour", d: contour(heights, n, level, place) },
+      svg("title", {}, `f = ${number(level)}`),
+    );
     path.style.opacity = String(0.3 + (0.7 * i) / Math.max(1, levels.length - 1));
     plot.append(path);
   });
-  const [arrow, head, here] = [svg("line", { class: "arrow" }), svg("path", { class: "head" }), svg("circle", { class: "here", r: 6 })];
+  const [arrow, head, here] = [
+    svg("line", { class: "arrow" }),
+    svg("path", { class: "head" }),
+    svg("circle", { class: "here", r: 6 }),
+  ];
   plot.append(arrow, head, here);
   const within = (/** @type {number} */ value) => Math.max(-reach, Math.min(reach, value));
   draggable(canvas, (a, b) => move(within(x.back(a)), within(y.back(b))));
@@ -210,9 +243,16 @@ function contourPlot({ reach, ts, values }, names, move) {
 
 /** |secant − tangent| against h, both on log scales. @param {(step: number) => void} pick */
 function errorPlot(pick) {
-  const { canvas, plot, box, rule } = chart(RIGHT, "error of the secant against h, log scales", ["h", "|secant − tangent|"]);
+  const { canvas, plot, box, rule } = chart(RIGHT, "error of the secant against h, log scales", [
+    "h",
+    "|secant − tangent|",
+  ]);
   const dots = svg("g");
-  const [line, best, now] = [svg("path", { class: "graph error" }), svg("line", { class: "best" }), svg("circle", { class: "now", r: 5.5 })];
+  const [line, best, now] = [
+    svg("path", { class: "graph error" }),
+    svg("line", { class: "best" }),
+    svg("circle", { class: "now", r: 5.5 }),
+  ];
   const words = svg("text", { class: "note", y: box.y + 12 });
   plot.append(best, line, dots, now, words);
   /** @type {Scale} */
@@ -238,7 +278,10 @@ function errorPlot(pick) {
     const whole = (/** @type {Scale} */ s, /** @type {number} */ most) => ticks(s, most).filter(Number.isInteger);
     rule(whole(x, 7), x, whole(y, 7), y, power);
     // an error of 0 has no logarithm: it lies on the lowest line, and is hollow
-    const at = (/** @type {number} */ i) => [x.at(Math.log10(hs[i])), errors[i] > 0 ? y.at(Math.log10(errors[i])) : errors[i] === 0 ? y.at(low) - 4 : NaN];
+    const at = (/** @type {number} */ i) => [
+      x.at(Math.log10(hs[i])),
+      errors[i] > 0 ? y.at(Math.log10(errors[i])) : errors[i] === 0 ? y.at(low) - 4 : NaN,
+    ];
     line.setAttribute("d", trace(hs.map((_, i) => /** @type {[number, number]} */ (at(i)))));
     dots.replaceChildren(
       ...hs.flatMap((h, i) => {
@@ -249,14 +292,15 @@ function errorPlot(pick) {
       }),
     );
     const middle = x.at(Math.log10(hs[least]));
-    for (const [key, value] of Object.entries({ x1: middle, x2: middle, y1: box.y, y2: box.y + box.height })) best.setAttribute(key, String(value));
+    for (const [key, value] of Object.entries({ x1: middle, x2: middle, y1: box.y, y2: box.y + box.height }))
+      best.setAttribute(key, String(value));
     words.textContent = `best h = ${number(hs[least])}`;
     words.setAttribute("x", String(middle));
     words.style.textAnchor = middle > box.x + box.width / 2 ? "end" : "start";
     words.setAttribute("dx", middle > box.x + box.width / 2 ? "-6" : "6");
     const [cx, cy] = at(step);
     now.toggleAttribute("hidden", !Number.isFinite(cy));
-    if (Number.isFinite(cy)) now.setAttribute("cx", String(cx)), now.setAttribute("cy", String(cy));
+    if (Number.isFinite(cy)) (now.setAttribute("cx", String(cx)), now.setAttribute("cy", String(cy)));
   };
   return { canvas, show };
 }
@@ -266,7 +310,10 @@ function facts(rows) {
   return html(
     "dl",
     { class: "facts" },
-    ...rows.flatMap(([name, text, ink, key]) => [html("dt", {}, name), html("dd", { class: ink, "data-fact": key }, text)]),
+    ...rows.flatMap(([name, text, ink, key]) => [
+      html("dt", {}, name),
+      html("dd", { class: ink, "data-fact": key }, text),
+    ]),
   );
 }
 
@@ -280,7 +327,15 @@ function told({ y, along, names, shown, gradient, tangent, hs, secants, best }, 
     const parts = [...floats(gradient)];
     return facts([
       value,
-      ...names.map((name, i) => /** @type {[string, string, string, string]} */ ([`∂f/∂${name}`, number(parts[i]), "gradient", `gradient-${i}`])),
+      ...names.map(
+        (name, i) =>
+          /** @type {[string, string, string, string]} */ ([
+            `∂f/∂${name}`,
+            number(parts[i]),
+            "gradient",
+            `gradient-${i}`,
+          ]),
+      ),
       ["length of the gradient", number(Math.hypot(...parts)), "gradient", "length"],
     ]);
   }
@@ -296,16 +351,124 @@ function told({ y, along, names, shown, gradient, tangent, hs, secants, best }, 
 
 const MEANING = {
   contours:
-    "Along a contour f stays the same. The gradient crosses it at a right angle and points to where f grows fastest; minus the gradient is the way down.",
+    "Along a contour f stays the same. The gradient crosses it at a right angle and points to where f grows " +
+    "fastest; minus the gradient is the way down.",
   along:
-    "A secant goes through two points of f, the tangent through one. As h shrinks, the secant turns into the tangent and its error shrinks with h (truncation); then x + h and x are so close that rounding decides, and the error grows with 1/h.",
+    "A secant goes through two points of f, the tangent through one. As h shrinks, the secant turns into the tangent " +
+    "and its error shrinks with h (truncation); then x + h and x are so close that rounding decides, and the error " +
+    "grows with 1/h.",
 };
+
+/** The buttons, or the field, that choose which elements of x move. @param {Page} page @param {(along: number) => void} go */
+function chooser({ count, along, shown, names }, go) {
+  if (count === 1) return [];
+  if (count > BUTTONS) {
+    const label = { "aria-label": "element of x that moves" };
+    const field = html("input", { type: "number", min: 0, max: count - 1, step: 1, value: along, ...label });
+    typed(field, go);
+    return [html("div", { class: "choices" }, "along element", field)];
+  }
+  const elements = names.map((name, i) => ({ to: shown[i], label: `along ${name}` }));
+  const options = count === 2 ? [{ to: CONTOURS, label: "contours" }, ...elements] : elements;
+  const buttons = options.map(({ to, label }) =>
+    button(label, () => go(to), { "data-along": to, "aria-pressed": to === along }),
+  );
+  return [html("div", { class: "choices", role: "group", "aria-label": "what is shown" }, ...buttons)];
+}
+
+/** A slider with its name before it. @param {string} name @param {HTMLElement} control @param {string} kind */
+const row = (name, control, kind) =>
+  html("div", { class: `row ${kind}` }, html("span", { class: `name ${kind}` }, name), control);
+
+/** The slider of h, the largest at its right end. @param {(step: number) => void} pick */
+function stepper(pick) {
+  const slider = html("input", { type: "range", min: 0, step: 1, "aria-label": "step h of the secant" });
+  const size = html("span", { class: "size" });
+  slider.addEventListener("input", () => pick(Number(slider.max) - Number(slider.value)));
+  /** @param {number[]} hs @param {number} step */
+  const show = (hs, step) => {
+    slider.max = String(hs.length - 1);
+    slider.value = String(hs.length - 1 - step);
+    slider.ariaValueText = `h = ${number(hs[step])}`;
+    size.textContent = number(hs[step]);
+  };
+  return { element: row("h", html("div", { class: "dial" }, slider, size), "h"), show };
+}
+
+/** One layout of the live view: it lasts as long as f around x is the same.
+ *  @param {Page} page @param {Field} field
+ *  @param {{move(values: Record<number, number>): void, pick(step: number): void, go(along: number): void}} acts */
+function layout(page, field, { move, pick, go }) {
+  const { code, names, shown, along, x } = page;
+  const contours = along === CONTOURS;
+  const dials = names.map((name, place) => {
+    const reach = contours || shown[place] === along ? field.reach : rounded(1.5 * Math.abs(x[place]) || 3);
+    const one = dial(name, reach, (value) => move({ [place]: value }));
+    one.element.classList.add("value");
+    one.slider.dataset.x = name;
+    return one;
+  });
+  const h = stepper(pick);
+  const place = shown.indexOf(along);
+  const drawing = contours
+    ? contourPlot(field, names, (a, b) => move({ 0: a, 1: b }))
+    : curvePlot(field, names[place], (value) => move({ [place]: Number(value.toPrecision(4)) }));
+  const errors = contours ? null : errorPlot(pick);
+  const source = html(
+    "pre",
+    { class: "source", tabindex: 0, role: "group", "aria-label": "f" },
+    html("code", {}, code),
+  );
+  const rows = dials.map(({ element }, i) => row(names[i], element, "value"));
+  const sliders = html("div", { class: "sliders" }, ...rows, ...(contours ? [] : [h.element]));
+  const numbers = html("div");
+  const meaning = html("p", { class: "meaning" }, contours ? MEANING.contours : MEANING.along);
+  const body = errors
+    ? [
+        html("div", { class: "plots" }, drawing.canvas, errors.canvas),
+        html("div", { class: "below" }, sliders, numbers),
+        meaning,
+      ]
+    : [
+        html(
+          "div",
+          { class: "plots contours" },
+          drawing.canvas,
+          html("div", { class: "told" }, sliders, numbers, meaning),
+        ),
+      ];
+  return {
+    elements: [source, ...chooser(page, go), ...body],
+    fits: (/** @type {Field} */ other) => other.along === field.along && other.reach === field.reach,
+    fill: (/** @type {Field} */ other) => "fill" in drawing && drawing.fill(other),
+    /** @param {number[]} values */
+    dial: (values) => values.forEach((value, i) => dials[i].show(value)),
+    /** @param {Page} now @param {number} step */
+    show(now, step) {
+      drawing.show(now, step);
+      errors?.show(now, step);
+      h.show(now.hs, step);
+      const list = told(now, step);
+      numbers.replaceChildren(list);
+      return [...list.children].map((node) => node.textContent).join(" ");
+    },
+  };
+}
+
+/** Fills `stand` anew and gives the focus back to the control that had it.
+ *  @param {HTMLElement} stand @param {Node[]} elements */
+function refill(stand, elements) {
+  const { x, along } = /** @type {HTMLElement | null} */ (stand.querySelector(":focus"))?.dataset ?? {};
+  stand.replaceChildren(...elements);
+  const again = x ? `[data-x="${CSS.escape(x)}"]` : along ? `[data-along="${CSS.escape(along)}"]` : "";
+  const control = again ? stand.querySelector(again) : null;
+  if (control instanceof HTMLElement) control.focus({ preventScroll: true });
+}
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
   const stage = frame(model, el);
   const page = () => /** @type {Page} */ (model.get("page"));
-  const field = () => /** @type {Field} */ (model.get("field"));
   const trouble = html("p", { class: "problem trouble", role: "status" });
   const { ask, busy, close } = asker(model, (sentence) => {
     trouble.textContent = sentence && `${sentence} The picture is for ${page().at}.`;
@@ -317,104 +480,41 @@ function render({ model, el }) {
 
   /** @type {number[]} */
   let x = [];
+  /** @type {ReturnType<typeof layout> | undefined} */
+  let current;
+  /** @type {Field | undefined} */
+  let around;
   const request = (along = page().along) => ask({ shown: page().shown, x, along });
-  /** @param {number} place @param {number} value */
-  const move = (place, value) => {
-    x[place] = value;
-    dials[place].show(value);
-    request();
+  const acts = {
+    /** @param {Record<number, number>} values */
+    move(values) {
+      x = x.map((value, i) => values[i] ?? value);
+      current?.dial(x);
+      request();
+    },
+    pick: (/** @type {number} */ step) => put(model, "h", step),
+    go: request,
   };
-  const step = () => Math.min(model.get("h"), page().hs.length - 1);
-  const pick = (/** @type {number} */ next) => put(model, "h", next);
-
-  /** @type {{show(value: number): void}[]} */
-  let dials = [];
-  let built = "";
-  let [left, right] = [/** @type {{canvas: SVGSVGElement, show: Function} | null} */ (null), /** @type {ReturnType<typeof errorPlot> | null} */ (null)];
-  /** @type {HTMLInputElement} */
-  let slider;
-  let numbers = html("div");
-  let meaning = html("p", { class: "meaning" });
-
-  /** The buttons that choose what moves. */
-  const chooser = () => {
-    const { count, along, shown, names } = page();
-    if (count === 1) return [];
-    if (shown.length < count || count > 6) {
-      const field = html("input", { type: "number", min: 0, max: count - 1, value: along, "aria-label": "element of x that moves" });
-      typed(field, request);
-      return [html("div", { class: "choices" }, "along element", field)];
-    }
-    const options = [...(count === 2 ? [{ to: CONTOURS, label: "contours" }] : []), ...names.map((name, i) => ({ to: shown[i], label: `along ${name}` }))];
-    const buttons = options.map(({ to, label }) => button(label, () => request(to), { "data-along": to, "aria-pressed": to === along }));
-    return [html("div", { class: "choices", role: "group", "aria-label": "what is shown" }, ...buttons)];
-  };
-  const build = () => {
-    const { code, names, shown, along, x: values } = page();
-    const around = field();
-    const contours = along === CONTOURS;
-    const source = html("pre", { class: "source", tabindex: 0, role: "group", "aria-label": "f" }, html("code", {}, code));
-    const made = names.map((name, place) => {
-      const one = dial(name, contours || shown[place] === along ? around.reach : rounded(1.5 * Math.abs(values[place]) || 3), (value) => move(place, value));
-      one.element.classList.add("value");
-      one.slider.dataset.x = name;
-      return { ...one, row: html("div", { class: "row" }, html("span", { class: "value name" }, name), one.element) };
-    });
-    dials = made;
-    slider = html("input", { type: "range", min: 0, step: 1, "aria-label": "step h of the secant" });
-    slider.addEventListener("input", () => pick(page().hs.length - 1 - Number(slider.value)));
-    const size = html("span", { class: "size" });
-    const h = html("div", { class: "row h" }, html("span", { class: "name" }, "h"), html("div", { class: "dial" }, slider, size));
-    const place = shown.indexOf(along);
-    left = contours
-      ? contourPlot(around, names, (a, b) => {
-          x[0] = a;
-          move(1, b);
-          dials[0].show(a);
-        })
-      : curvePlot(around, names[place], (value) => move(place, Number(value.toPrecision(4))));
-    right = contours ? null : errorPlot(pick);
-    numbers = html("div");
-    meaning = html("p", { class: "meaning" }, contours ? MEANING.contours : MEANING.along);
-    const controls = html("div", { class: "sliders" }, ...made.map(({ row }) => row), ...(contours ? [] : [h]));
-    const text = html("div", { class: "told" }, controls, numbers, ...(contours ? [meaning] : []));
-    const plots = html("div", { class: contours ? "plots contours" : "plots" }, left.canvas, ...(right ? [right.canvas] : [text]));
-    const below = contours ? [] : [html("div", { class: "below" }, controls, numbers), meaning];
-    stand.replaceChildren(source, ...chooser(), plots, ...below);
-    x = [...values];
+  const stepped = () => {
+    const { hs, along } = page();
+    if (!hs || !current) return;
+    const step = Math.min(model.get("h"), hs.length - 1);
+    stage.announce(current.show(page(), step));
+    stage.state(along === CONTOURS ? "contours" : `h = ${number(hs[step])}`);
   };
   const show = () => {
     if (!page().hs) return;
-    const structure = JSON.stringify([page().along, page().names, page().code, field().reach, ...[...floats(field().values)].slice(0, 400)]);
-    if (structure !== built) {
-      const focused = /** @type {HTMLElement | null} */ (stand.querySelector(":focus"));
-      const [key, along] = [focused?.dataset.x, focused?.dataset.along];
-      built = structure;
-      build();
-      const again = [...stand.querySelectorAll("[data-x], [data-along]")].find((node) => node instanceof HTMLElement && (key ? node.dataset.x === key : along && node.dataset.along === along));
-      if (again instanceof HTMLElement) again.focus({ preventScroll: true });
-    }
-    if (!busy()) {
-      x = [...page().x];
-      x.forEach((value, i) => dials[i].show(value));
-    }
-    left?.show(page(), step());
+    const field = /** @type {Field} */ (model.get("field"));
+    if (field.along !== page().along) return; // its other half has not arrived
+    const anew = !current?.fits(field);
+    if (anew || !busy()) x = [...page().x];
+    if (anew) {
+      current = layout(page(), field, acts);
+      refill(stand, current.elements);
+    } else if (field !== around) current?.fill(field);
+    around = field;
+    if (anew || !busy()) current?.dial(x);
     stepped();
-  };
-  const stepped = () => {
-    if (!page().hs) return;
-    const { hs, along } = page();
-    left?.show(page(), step());
-    right?.show(page(), step());
-    slider.max = String(hs.length - 1);
-    slider.value = String(hs.length - 1 - step()); // its right end is the largest h
-    slider.ariaValueText = `h = ${number(hs[step()])}`;
-    const size = slider.nextElementSibling;
-    if (size) size.textContent = number(hs[step()]);
-    const now = told(page(), step());
-    numbers.replaceChildren(now);
-    stage.state(along === CONTOURS ? "contours" : `h = ${number(hs[step()])}`);
-    stage.announce([...now.children].map((node) => node.textContent).join(" "));
   };
   const deafen = listen(model, { page: show, field: show, h: stepped });
   show();

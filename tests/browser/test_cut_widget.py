@@ -1,6 +1,7 @@
 """Do the scissors cut where they stand, and does the page say what torch computes then?"""
 
 import random
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -64,8 +65,12 @@ def by_key(widget: Locator, number: int) -> None:
     edge(widget, number).press("Enter")
 
 
-@pytest.mark.parametrize("press", [by_mouse, by_key])
-def test_a_cut_gives_u_beside_3x2_and_mends(widget: Locator, press) -> None:
+def test_a_cut_gives_u_beside_3x2_and_mends(widget: Locator) -> None:
+    for press in (by_mouse, by_key):
+        cut_and_mend(widget, press)
+
+
+def cut_and_mend(widget: Locator, press: Callable[[Locator, int], None]) -> None:
     expect(arriving(widget)).to_contain_text("[0, 3, 12, 27]")
     press(widget, 3)
     expect(arriving(widget)).to_contain_text(f"{array(X * X)}")
@@ -103,10 +108,8 @@ def test_the_ways_to_cut(widget: Locator) -> None:
         expect(widget.locator(".ways th.chosen")).to_have_text(way)
     widget.get_by_role("radio", name="no_grad").press("ArrowLeft")
     expect(widget.locator(".ways th.chosen")).to_have_text(".detach()")
-
-
-def test_a_cut_that_leaves_no_way_back_shows_what_pytorch_raises(widget: Locator) -> None:
-    by_key(widget, 5)
+    widget.locator('[data-action="mend"]').click()
+    by_key(widget, 5)  # no way leads back from f(x)
     expect(widget.locator(".sentence")).to_contain_text(
         "element 0 of tensors does not require grad"
     )
@@ -144,27 +147,20 @@ def test_the_cuts_survive_a_reload_and_the_other_faces_know_them(
     expect(again.locator("img")).to_be_visible()
 
 
-def test_it_says_so_when_the_kernel_is_gone(page: NotebookPage, widget: Locator) -> None:
-    page.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    by_key(widget, 3)
-    expect(widget.locator(".problem")).to_contain_text("kernel", timeout=10_000)
-    expect(arriving(widget)).to_contain_text("[0, 3, 12, 27]")
-    page.console_errors.clear()
-
-
-@pytest.mark.parametrize("theme", Theme)
-def test_nothing_in_it_shuts_anybody_out(page: NotebookPage, widget: Locator, theme: Theme) -> None:
-    page.set_theme(theme)
-    assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
-    by_key(widget, 3)
-    expect(widget.locator("ins")).to_have_text(".detach()")
-    assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
+def test_nothing_in_it_shuts_anybody_out(page: NotebookPage, widget: Locator) -> None:
+    for theme in Theme:
+        page.set_theme(theme)
+        assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
+        by_key(widget, 3)
+        expect(widget.locator("ins")).to_have_text(".detach()")
+        assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
+        by_key(widget, 3)
 
 
 def test_bad_input_gets_a_sentence_and_markup_stays_text(page: NotebookPage, lab: Lab) -> None:
     name = write_notebook(
         lab,
-        "bad-cut.ipynb",
+        "cut.ipynb",
         setup=SET_UP,
         integers="seegrad.cut(lambda x: x, torch.arange(3))",
         raises="seegrad.cut(lambda x: x * (1 / len([])), torch.ones(2))",
@@ -177,3 +173,11 @@ def test_bad_input_gets_a_sentence_and_markup_stays_text(page: NotebookPage, lab
     expect(page.output("raises")).to_contain_text("f raised ZeroDivisionError")
     expect(page.output("markup").locator(".source")).to_contain_text("<img src=x")
     expect(page.output("markup").locator(".seegrad img")).to_have_count(0)
+
+
+def test_it_says_so_when_the_kernel_is_gone(page: NotebookPage, widget: Locator) -> None:
+    page.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
+    by_key(widget, 3)
+    expect(widget.locator(".problem")).to_contain_text("kernel", timeout=10_000)
+    expect(arriving(widget)).to_contain_text("[0, 3, 12, 27]")
+    page.console_errors.clear()
