@@ -77,7 +77,9 @@ def replay(y: Tensor, v: Tensor | None = None) -> Pass:
     """What would ``y.backward(v)`` do, step by step? Runs it and changes nothing.
 
     ``.grad``, values, version counters, hooks, random state and the graph stay as they are: the
-    pass runs through ``torch.autograd.grad(..., retain_graph=True)``, listened to by hooks.
+    pass runs through ``torch.autograd.grad(..., retain_graph=True)``, listened to by hooks. For a
+    graph that was not recorded from end to end it first looks through all that Python holds for
+    tensors that retain their gradient, which takes some 50 ms even in a small program.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ from torch.overrides import TorchFunctionMode
 from seegrad.asking import asking, fresh, require_differentiable
 from seegrad.backward import replay
 from seegrad.recording import Op, Recorder, unrecorded
-from seegrad.structure import Edge, Link, Structure, Vertex, _Builder
+from seegrad.structure import Edge, Link, Structure, Vertex, structure
 
 Function = Callable[[Tensor], Any]
 How = Literal["detach", "no_grad", "data"]
@@ -187,7 +187,7 @@ def sever(tensor: Tensor, how: How) -> Tensor:
 def _run_back(y: Tensor, x: Tensor, calls: Mapping[Op, int], watcher: Recorder) -> Run:
     if not y.requires_grad:
         return Run(y.detach(), x, None, calls, {}, None, {}, _refusal(y))
-    graph = _Builder(watcher).build(y)
+    graph = structure(y, watcher)
     sent, arrived = _pass_back(y, graph)
     run = Run(y.detach(), x, graph, calls, {}, arrived.pop(id(x), None), arrived, "")
     flows = {

@@ -105,8 +105,10 @@ class Stop:
 
 
 @unrecorded
-def structure(y: Tensor) -> Structure:
+def structure(y: Tensor, watcher: Recorder | None = None) -> Structure:
     """What was ``y`` computed from? The graph behind any tensor that requires a gradient.
+
+    ``watcher`` is the recorder that saw it made, if it was another than the learner's.
 
     >>> import torch, seegrad
     >>> with seegrad.record():
@@ -115,7 +117,7 @@ def structure(y: Tensor) -> Structure:
     >>> [vertex.op.text if vertex.op else vertex.kind for vertex in structure(y).vertices]
     ['leaf', 'torch.dot(x, x)', 'constant', '2 * torch.dot(x, x)']
     """
-    return _Builder(recorder()).build(y)
+    return _Builder(watcher or recorder()).build(y)
 
 
 class _Builder:
