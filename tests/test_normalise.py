@@ -59,6 +59,16 @@ def test_two_runs_come_out_the_same(normal: NotebookNode) -> None:
     assert normalise(executed()) == normal
 
 
+def test_buffers_come_by_path_in_whatever_order_a_kernel_sends_them() -> None:
+    notebook = executed()
+    states = notebook.metadata["widgets"][WIDGET_STATE]["state"]
+    one, two = ({"path": ["page", name], "data": name} for name in ("one", "two"))
+    for state, buffers in zip(states.values(), ([two, one], [one, two]) * 2, strict=True):
+        state["buffers"] = buffers
+    kept = normalise(notebook).metadata["widgets"][WIDGET_STATE]["state"]
+    assert [state["buffers"] for state in kept.values()] == [[one, two]] * 3
+
+
 def test_what_is_normal_stays_as_it_is(normal: NotebookNode) -> None:
     assert normalise(normal) == normal
 

@@ -33,7 +33,7 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
     """What is this executed notebook without all that is volatile? The argument is not changed."""
     states = notebook.metadata.get("widgets", {}).get(WIDGET_STATE, {}).get("state", {})
     names = name_models(notebook, states)
-    kept = {model: state for model, state in states.items() if model in names}
+    kept = {model: in_order(state) for model, state in states.items() if model in names}
     normal: NotebookNode = from_dict(
         {
             "nbformat": notebook.nbformat,
@@ -43,6 +43,13 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         }
     )
     return normal
+
+
+def in_order(state: dict[str, Any]) -> dict[str, Any]:
+    """What is this state with its buffers by path? A kernel sends them in the order of a set."""
+    if "buffers" not in state:
+        return state
+    return state | {"buffers": sorted(state["buffers"], key=lambda buffer: buffer["path"])}
 
 
 def normal_cell(cell: dict[str, Any]) -> dict[str, Any]:
