@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node, get_gradient_edge
 
+from seegrad.collector import collector_waiting
 from seegrad.errors import FreedError, InputError
 from seegrad.formatting import shape as shape_text
 from seegrad.recording import Op, recorder, unrecorded
@@ -110,7 +111,7 @@ def replay(y: Tensor, v: Tensor | None = None) -> Pass:
         return Pass(seed, (Step(root, None, (seed,), (), y),))
     variables = [leaf.variable for leaf in leaves]  # type: ignore[attr-defined]
     inner = [node for node in nodes if not is_accumulator(node)]
-    with _collector_waiting():
+    with collector_waiting():
         owners = recorder().owners(inner)
         with _untouched(owners), listen(inner) as tape:
             totals = _differentiate(y, variables, seed)
@@ -135,19 +136,6 @@ _REENTRANT = (
     "Use use_reentrant=False, which PyTorch recommends; or call y.backward() in recorded code "
     "first, and look at the pass it made."
 )
-
-
-@contextmanager
-def _collector_waiting() -> Iterator[None]:
-    """Let Python's garbage collector wait: thousands of hooks would set it off time and again."""
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
 
 
 @unrecorded

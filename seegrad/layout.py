@@ -12,14 +12,14 @@ A box or link is *main* if it is on a longest path to a result. Main boxes are p
 rest around them, so that the computation's main line is level.
 """
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, compress, pairwise
 from math import inf
 from operator import add, sub
 from typing import NamedTuple
+
+from seegrad.collector import collector_waiting
 
 MIN_GAP = 48.0  # between two columns: room for a curve and its arrowhead
 LABEL_MARGIN = 22.0  # left and right of a label, so that it touches no arrowhead
@@ -94,23 +94,8 @@ def layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
     """
     if not boxes:
         return Layout((), (), (), 0.0, 0.0)
-    with _collector_waiting():
+    with collector_waiting():
         return _layout(boxes, links)
-
-
-@contextmanager
-def _collector_waiting() -> Iterator[None]:
-    """Let Python's garbage collector wait: no cycle is made here, and torch gives it much to read.
-
-    It would take half of the time at 10,000 boxes.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.tools.browser import launch
 from tests.tools.course import CHAPTERS
 from tests.tools.lab import Lab, running_lab
-from tests.tools.notebook_page import NotebookPage
+from tests.tools.notebook_page import NotebookPage, clean_page
 
 
 @pytest.fixture(scope="session")
@@ -38,8 +38,5 @@ def page(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
 
     A test that provokes an error on purpose looks at `page.console_errors` and then clears it.
     """
-    with browser.new_context(reduced_motion="reduce") as context:
-        page = NotebookPage(context.new_page(), lab)
+    with clean_page(browser, lab) as page:
         yield page
-        assert page.console_errors == []
-        assert page.hosts <= {"127.0.0.1", "localhost"}

@@ -12,7 +12,7 @@ from seegrad.formatting import number
 from tests.browser.notebooks import SET_UP, write_notebook
 from tests.tools.accessibility import violations
 from tests.tools.lab import Lab
-from tests.tools.notebook_page import NotebookPage, Theme
+from tests.tools.notebook_page import NotebookPage, Theme, clean_page
 
 EXAMPLE = "f = lambda x: torch.stack([x[0] ** 2, x[1] ** 3])\nx = torch.tensor([1.0, 2.0])"
 
@@ -63,13 +63,10 @@ CELLS = {
 @pytest.fixture(scope="module")
 def notebook(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
     """A notebook with a widget for each test, run once."""
-    with browser.new_context(reduced_motion="reduce") as context:
-        notebook = NotebookPage(context.new_page(), lab)
+    with clean_page(browser, lab) as notebook:
         notebook.open(write_notebook(lab, "jacobians.ipynb", setup=SET_UP, **CELLS))
         notebook.run_all()
         yield notebook
-        assert notebook.console_errors == []
-        assert notebook.hosts <= {"127.0.0.1", "localhost"}
 
 
 def live(notebook: NotebookPage, cell: str) -> Locator:

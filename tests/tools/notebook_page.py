@@ -1,9 +1,11 @@
 """Driving one notebook in the real JupyterLab, as the tests and the screenshots need it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from urllib.parse import urlsplit
 
-from playwright.sync_api import ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
 from tests.tools.lab import Lab
 
@@ -153,3 +155,18 @@ class NotebookPage:
     def _note_host(self, url: str) -> None:
         if host := urlsplit(url).hostname:
             self.hosts.add(host)
+
+
+@contextmanager
+def clean_page(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
+    """A fresh page; at the end it must have logged no error and called no other host.
+
+    Raises
+    ------
+    AssertionError: it did.
+    """
+    with browser.new_context(reduced_motion="reduce") as context:
+        page = NotebookPage(context.new_page(), lab)
+        yield page
+        assert page.console_errors == []
+        assert page.hosts <= {"127.0.0.1", "localhost"}
