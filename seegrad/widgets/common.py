@@ -31,9 +31,9 @@ def script(name: str) -> str:
     return shared + re.sub(r'^import \{[^}]*\} from "\./common\.js";\n', "", own, flags=re.M)
 
 
-def style(name: str) -> str:
-    """The style sheet of widget ``name``: ``common.css`` and its own file."""
-    return "".join((_FOLDER / f"{part}.css").read_text("utf-8") for part in ("common", name))
+def style(*parts: str) -> str:
+    """The style sheet of a widget: ``common.css``, then those of its parts, its own the last."""
+    return "".join((_FOLDER / f"{part}.css").read_text("utf-8") for part in ("common", *parts))
 
 
 @lru_cache(maxsize=512)

@@ -47,7 +47,7 @@ class Jacobian(AnsweringPicture):
     """
 
     _esm = script("jacobian")
-    _css = style("jacobian")
+    _css = style("source", "jacobian")
 
     page = traitlets.Dict().tag(sync=True)
     v = traitlets.Dict().tag(sync=True)
