@@ -222,7 +222,7 @@ function control(go) {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
-  const stage = frame(model, el);
+  const stage = frame("branches", model, el);
   const page = () => /** @type {Page} */ (model.get("page"));
   const curve = () => /** @type {Curve} */ (model.get("curve"));
   if (!page().code) return () => stage.close();

@@ -264,8 +264,8 @@ function panel(model, face) {
 
 /** The frame a widget stands in: title, status, face switch, remark, faces. The widget fills `live`,
  *  says its `state` beside the faces, and `announce`s what a screen reader should hear.
- *  @param {Model} model @param {HTMLElement} el */
-export function frame(model, el) {
+ *  @param {string} widget its name, which its style sheet goes by @param {Model} model @param {HTMLElement} el */
+export function frame(widget, model, el) {
   const [title, status] = [html("div", { class: "title" }), html("span", { class: "status" })];
   const faces = Object.entries(FACES).map(([face, label]) =>
     button(label, () => put(model, "face", face), { "data-face": face }),
@@ -275,7 +275,7 @@ export function frame(model, el) {
   const remark = html("p", { class: "remark" });
   const [live, other] = [html("div", { class: "live" }), html("div")];
   const voice = html("div", { class: "unseen", "aria-live": "polite" });
-  const hold = { class: "seegrad", role: "group", tabindex: -1, "data-lm-suppress-shortcuts": true };
+  const hold = { class: "seegrad", "data-widget": widget, role: "group", tabindex: -1, "data-lm-suppress-shortcuts": true };
   const root = html("div", hold, header, remark, live, other, voice);
   // JupyterLab takes the arrow keys from whatever has the focus, unless that very element says no
   root.addEventListener("focusin", ({ target }) => {

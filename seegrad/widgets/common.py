@@ -31,9 +31,15 @@ def script(name: str) -> str:
     return shared + re.sub(r'^import \{[^}]*\} from "\./common\.js";\n', "", own, flags=re.M)
 
 
-def style(*parts: str) -> str:
-    """The style sheet of a widget: ``common.css``, then those of its parts, its own the last."""
-    return "".join((_FOLDER / f"{part}.css").read_text("utf-8") for part in ("common", *parts))
+def style(name: str, *shared: str) -> str:
+    """The style sheet of widget ``name``: ``common.css``, then the shared sheets, then its own.
+
+    A page holds the sheets of all its widgets at once, so each is made to hold for its own widget
+    alone. ``:where`` keeps a rule's weight as it was written.
+    """
+    parts = ("common", *shared, name)
+    sheet = "".join((_FOLDER / f"{part}.css").read_text("utf-8") for part in parts)
+    return re.sub(r"\.seegrad\b", f'.seegrad:where([data-widget="{name}"])', sheet)
 
 
 @lru_cache(maxsize=512)

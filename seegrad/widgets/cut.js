@@ -221,7 +221,7 @@ function controls(choose, mend) {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
-  const stage = frame(model, el);
+  const stage = frame("cut", model, el);
   const scene = /** @type {Scene} */ (model.get("picture"));
   if (!scene.nodes) return () => stage.close();
 

@@ -52,7 +52,7 @@ class Cut(AnsweringPicture):
     """
 
     _esm = script("cut")
-    _css = style("drawing", "cut")
+    _css = style("cut", "drawing")
 
     picture = traitlets.Dict().tag(sync=True)
     page = traitlets.Dict().tag(sync=True)

@@ -494,7 +494,7 @@ function view(model, el, asked) {
   const unfoldButton = (/** @type {GraphNode | undefined} */ one) =>
     one?.folded ? [button("unfold", () => unfold(one.folded))] : [];
 
-  const stage = frame(model, el);
+  const stage = frame("graph", model, el);
   const code = codePanel(picture.code);
   const acts = { fold, unfold, pick };
   const graph = drawing(picture, acts, hover);

@@ -48,7 +48,7 @@ class Graph(Picture):
     """
 
     _esm = script("graph")
-    _css = style("drawing", "graph")
+    _css = style("graph", "drawing")
 
     picture = traitlets.Dict().tag(sync=True)
     step = traitlets.Int(0).tag(sync=True)

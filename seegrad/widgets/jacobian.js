@@ -355,7 +355,7 @@ function layout(page, acts) {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
-  const stage = frame(model, el);
+  const stage = frame("jacobian", model, el);
   const trouble = html("p", { class: "problem trouble", role: "status" });
   const { ask, busy, close } = asker(model, (sentence) => {
     say(trouble, sentence && `${sentence} The picture is for ${page().at}.`);

@@ -47,7 +47,7 @@ class Jacobian(AnsweringPicture):
     """
 
     _esm = script("jacobian")
-    _css = style("source", "jacobian")
+    _css = style("jacobian", "source")
 
     page = traitlets.Dict().tag(sync=True)
     v = traitlets.Dict().tag(sync=True)

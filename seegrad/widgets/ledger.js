@@ -66,7 +66,7 @@ function stacks({ name, bars, summary }) {
 
 /** @param {{model: import("./common.js").Model, el: HTMLElement}} view */
 function render({ model, el }) {
-  const view = frame(model, el);
+  const view = frame("ledger", model, el);
   let presses = 0;
   /** @param {string} action */
   const press = (action) => put(model, "press", { action, number: `${Date.now()}-${(presses += 1)}` });

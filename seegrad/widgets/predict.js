@@ -61,7 +61,7 @@ const spoken = ({ yours, actual, said = [] }) =>
 
 /** @param {{model: Model, el: HTMLElement}} here */
 function render({ model, el }) {
-  const view = frame(model, el);
+  const view = frame("predict", model, el);
   const note = html("p", { class: "waiting", role: "status" });
   const kernel = asker(model, (sentence) => {
     note.textContent = sentence;

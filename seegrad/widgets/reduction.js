@@ -357,7 +357,7 @@ function product(v, losses, value) {
 
 /** @param {{model: Model, el: HTMLElement}} here */
 function render({ model, el }) {
-  const view = frame(model, el);
+  const view = frame("reduction", model, el);
   const page = () => /** @type {Page} */ (model.get("page"));
   if (!page().pred) return () => view.close();
 

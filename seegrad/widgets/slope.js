@@ -467,7 +467,7 @@ function refill(stand, elements) {
 
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
-  const stage = frame(model, el);
+  const stage = frame("slope", model, el);
   const page = () => /** @type {Page} */ (model.get("page"));
   const trouble = html("p", { class: "problem trouble", role: "status" });
   const { ask, busy, close } = asker(model, (sentence) => {

@@ -51,7 +51,7 @@ class SlopeView(AnsweringPicture):
     """
 
     _esm = script("slope")
-    _css = style("source", "slope")
+    _css = style("slope", "source")
 
     page = traitlets.Dict().tag(sync=True)
     field = traitlets.Dict().tag(sync=True)

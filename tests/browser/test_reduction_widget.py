@@ -85,6 +85,52 @@ def test_the_stated_example_and_ten_random_settings_are_torchs(widget: Locator) 
         assert total(widget, "weighted") == pytest.approx((v * loss).sum().item(), rel=1e-3)
 
 
+def test_another_widgets_style_sheet_changes_nothing(page: NotebookPage, lab: Lab) -> None:
+    one = "torch.tensor(1.0)"
+    name = write_notebook(
+        lab,
+        "neighbours.ipynb",
+        setup=SET_UP,
+        reduction="import torch.nn.functional as F\n"
+        "seegrad.reduction(F.mse_loss, torch.ones(2), torch.zeros(2))",
+        graph=f"x = {one}.requires_grad_()\nseegrad.graph(x * x)",
+        ledger="seegrad.ledger(x)",
+        jacobian="seegrad.jacobian(torch.sin, torch.ones(2))",
+        slope=f"seegrad.slope(torch.sin, {one})",
+        cut=f"seegrad.cut(lambda x: x * x, {one})",
+        branches=f"def f(a):\n    return a if a > 0 else -a\nseegrad.branches(f, {one})",
+        predict='seegrad.predict("What is 1 + 1?")',
+    )
+    page.open(name)
+    page.run_all()
+    for title in page.output("reduction").locator(".card h3").all():
+        expect(title).to_be_visible()
+    look = """root => [root, ...root.querySelectorAll('.live *')].map(part => {
+      const style = getComputedStyle(part);
+      return ['visibility', 'display', 'color', 'background-color', 'font-size', 'font-weight',
+        'padding', 'text-align', 'fill', 'stroke'].map(name => style.getPropertyValue(name));
+    })"""
+    widgets = [page.output(cell).locator(".seegrad") for cell in page.cell_ids()[1:]]
+    for widget in widgets:
+        crowded = widget.evaluate(look)
+        own = widget.get_attribute("data-widget")
+        assert own
+        alone = widget.evaluate(
+            """(root, look) => {
+              const foreign = [...document.styleSheets].filter(sheet =>
+                [...sheet.cssRules].some(rule => rule.cssText.includes('data-widget=')
+                  && !rule.cssText.includes(`data-widget="${root.dataset.widget}"`)));
+              if (!foreign.length) throw Error('no other widget has a style sheet here');
+              foreign.forEach(sheet => (sheet.disabled = true));
+              const seen = eval(look)(root);
+              foreign.forEach(sheet => (sheet.disabled = false));
+              return seen;
+            }""",
+            look,
+        )
+        assert alone == crowded, own
+
+
 def test_presets_say_what_they_are_and_the_other_faces_follow(widget: Locator) -> None:
     widget.locator('[data-preset="loss"]').click()
     assert numbers(widget, "weighted") == [0, 0, 16]
