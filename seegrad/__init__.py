@@ -17,12 +17,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from seegrad.backward import Flow, Pass, Step, replay
-from seegrad.derivatives import jacobian_matrix, jvp, vjp
 from seegrad.errors import FreedError, InputError
-from seegrad.piecewise import breakpoints
+from seegrad.functions.derivatives import jacobian_matrix, jvp, vjp
+from seegrad.functions.piecewise import breakpoints
+from seegrad.functions.reductions import per_sample_gradients
+from seegrad.functions.slopes import secant_errors
 from seegrad.recording import Recording, record
-from seegrad.reductions import per_sample_gradients
-from seegrad.slopes import secant_errors
 
 if TYPE_CHECKING:
     from seegrad.widgets.branches import branches

@@ -15,10 +15,10 @@ from torch.autograd.graph import get_gradient_edge
 
 from seegrad.backward import remembered, replay
 from seegrad.errors import InputError
-from seegrad.names import Names
 from seegrad.recording import GradEvent, Recorder, recorder, unrecorded
-from seegrad.snapshot import keep
-from seegrad.tape import walk
+from seegrad.recording.names import Names
+from seegrad.recording.snapshot import keep
+from seegrad.recording.tape import walk
 
 Kind = Literal["backward", "zeroed", "None", "changed"]
 

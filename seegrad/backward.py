@@ -20,7 +20,7 @@ from seegrad.collector import collector_waiting
 from seegrad.errors import FreedError, InputError
 from seegrad.formatting import shape as shape_text
 from seegrad.recording import Op, recorder, unrecorded
-from seegrad.tape import Gradients, Visit, is_accumulator, listen, walk
+from seegrad.recording.tape import Gradients, Visit, is_accumulator, listen, walk
 
 
 class Flow(NamedTuple):

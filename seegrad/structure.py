@@ -16,7 +16,7 @@ from torch.autograd.graph import Node, get_gradient_edge
 
 from seegrad.backward import Pass, Step
 from seegrad.recording import Op, Recorder, Value, recorder, unrecorded
-from seegrad.tape import is_accumulator, walk
+from seegrad.recording.tape import is_accumulator, walk
 
 Link = tuple[Node, int]
 """One edge of autograd's graph: a node, and which of its ``next_functions``."""

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import seegrad
-from seegrad.asking import ask, asking, fresh, limited, require_finite
 from seegrad.errors import InputError
+from seegrad.functions.asking import ask, asking, fresh, limited, require_finite
 from seegrad.recording import Recorder
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import seegrad
-from seegrad.branch_scene import Branches
+from seegrad.drawing.branch_scene import Branches
 from seegrad.errors import InputError
-from seegrad.piecewise import EndlessError, breakpoints, ray, walk
+from seegrad.functions.piecewise import EndlessError, breakpoints, ray, walk
+from seegrad.functions.rounding import decimal, roundings
 from seegrad.recording import Recorder
-from seegrad.rounding import decimal, roundings
 
 
 def f(a):

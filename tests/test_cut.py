@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 
 import seegrad
-from seegrad.cut_scene import Cutting
-from seegrad.rewriting import detached, pieces, plain, written
-from seegrad.severing import HOWS, Place, facts, severed
+from seegrad.drawing.cut_scene import Cutting
+from seegrad.functions.rewriting import detached, pieces, plain, written
+from seegrad.functions.severing import HOWS, Place, facts, severed
 
 weight = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
 slope = 3.0

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import seegrad
-from seegrad.folding import WHOLE, Group, fold, passages
-from seegrad.stretches import in_order, loops, stretches
+from seegrad.drawing.folding import WHOLE, Group, fold, passages
+from seegrad.drawing.stretches import in_order, loops, stretches
 from seegrad.structure import itinerary, structure
 
 MOST_BOXES = 150

@@ -10,8 +10,8 @@ from torch.func import jacfwd, jacrev
 
 import seegrad
 from seegrad import InputError, jacobian_matrix, jvp, vjp
-from seegrad.definition import define
-from seegrad.window import look
+from seegrad.functions.definition import define
+from seegrad.functions.window import look
 from tests.test_graph import run_alone
 
 torch.manual_seed(0)

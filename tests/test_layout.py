@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import seegrad.layout as module
-from seegrad.layout import LABEL_HEIGHT, MIN_GAP, Box, Layout, Link, _spread, layout
+import seegrad.drawing.layout as module
+from seegrad.drawing.layout import LABEL_HEIGHT, MIN_GAP, Box, Layout, Link, _spread, layout
 
 CLOSE = 1e-6
 

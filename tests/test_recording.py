@@ -8,7 +8,7 @@ from torch import nn
 
 import seegrad
 from seegrad.recording import Recorder, recorder
-from seegrad.snapshot import CORNER, keep
+from seegrad.recording.snapshot import CORNER, keep
 
 
 def names(recording):

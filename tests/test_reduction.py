@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 import seegrad
 from seegrad.errors import InputError
-from seegrad.reductions import criterion, reduce, weighted, weights
+from seegrad.functions.reductions import criterion, reduce, weighted, weights
 from tests.test_graph import run_alone
 
 PRED = torch.tensor([1.0, 2.0, 3.0])

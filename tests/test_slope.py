@@ -7,7 +7,7 @@ import torch
 
 import seegrad
 from seegrad import InputError, secant_errors
-from seegrad.slopes import curve, slope_at, steps, surface
+from seegrad.functions.slopes import curve, slope_at, steps, surface
 from tests.test_graph import run_alone
 
 

@@ -15,9 +15,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.checkpoint import checkpoint
 
 import seegrad
-from seegrad import unseen
 from seegrad.backward import remembered
-from seegrad.recording import recorder
+from seegrad.recording import recorder, unseen
 
 
 class Double(torch.autograd.Function):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.asking import element
 from seegrad.errors import InputError
+from seegrad.functions.asking import element
 
 Kind = Literal["value", "shape", "raises", "choice"]
 """What is asked for: numbers (or None), a shape, whether an error is raised, or one of several."""

@@ -12,10 +12,10 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.branch_scene import Branches
+from seegrad.drawing.branch_scene import Branches
 from seegrad.errors import InputError
-from seegrad.piecewise import Function
-from seegrad.rounding import decimal
+from seegrad.functions.piecewise import Function
+from seegrad.functions.rounding import decimal
 from seegrad.widgets.common import (
     GRADIENT_INK,
     LINE_INK,

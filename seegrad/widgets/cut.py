@@ -14,7 +14,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 from torch import Tensor
 
-from seegrad.cut_scene import (
+from seegrad.drawing.cut_scene import (
     SLOT_GAP,
     SLOT_HEIGHT,
     SPELLING,
@@ -26,10 +26,10 @@ from seegrad.cut_scene import (
     State,
     Wire,
 )  # fmt: skip
+from seegrad.drawing.layout import Point
 from seegrad.errors import InputError
-from seegrad.layout import Point
-from seegrad.rewriting import pieces, plain
-from seegrad.severing import HOWS, Function, How
+from seegrad.functions.rewriting import pieces, plain
+from seegrad.functions.severing import HOWS, Function, How
 from seegrad.widgets.common import (
     GRADIENT_INK,
     GRADIENT_WASH,

@@ -11,19 +11,19 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from seegrad.backward import Pass, remembered, replay, require_gradient, seed_for
-from seegrad.detail import Detail, detail, saved_message
+from seegrad.drawing.detail import Detail, detail, saved_message
+from seegrad.drawing.folding import Folded, Group, Passage, fold, passages, step_of
+from seegrad.drawing.listing import listing
+from seegrad.drawing.narration import lines, saved_lines
+from seegrad.drawing.scene import Node, Scene, compose
+from seegrad.drawing.words import is_own_function
 from seegrad.errors import FreedError, InputError
-from seegrad.folding import Folded, Group, Passage, fold, passages, step_of
-from seegrad.listing import listing
 from seegrad.memory import Memory
-from seegrad.names import ModuleNames, Names, module_names_in_reach, names_in_reach
-from seegrad.narration import lines, saved_lines
 from seegrad.recording import unrecorded
-from seegrad.scene import Node, Scene, compose
+from seegrad.recording.names import ModuleNames, Names, module_names_in_reach, names_in_reach
 from seegrad.structure import Stop, Structure, Vertex, itinerary, structure
 from seegrad.widgets.common import Picture, mathml, script, style
 from seegrad.widgets.graph_figure import figure_of
-from seegrad.words import is_own_function
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path
 
-from seegrad.layout import Point
-from seegrad.scene import Arrow, Node, Root, Scene
+from seegrad.drawing.layout import Point
+from seegrad.drawing.scene import Arrow, Node, Root, Scene
 from seegrad.widgets.common import (
     GRADIENT_INK,
     GRADIENT_WASH,

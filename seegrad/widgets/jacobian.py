@@ -13,12 +13,13 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.asking import Function, element
-from seegrad.definition import Definition, define, parameter_names
-from seegrad.derivatives import Inputs, element_names, separate
 from seegrad.errors import InputError
+from seegrad.functions.asking import Function, element
+from seegrad.functions.definition import Definition, define, parameter_names
+from seegrad.functions.derivatives import Inputs, element_names, separate
+from seegrad.functions.window import WHOLE, Look, look, size_in_words
 from seegrad.recording import unrecorded
-from seegrad.snapshot import COMPLETE
+from seegrad.recording.snapshot import COMPLETE
 from seegrad.widgets.common import (
     GRADIENT_INK,
     QUIET_INK,
@@ -29,7 +30,6 @@ from seegrad.widgets.common import (
     script,
     style,
 )
-from seegrad.window import WHOLE, Look, look, size_in_words
 
 WRITTEN = 10
 """Up to this many columns have room for their numbers; beyond, colour and tooltips tell."""

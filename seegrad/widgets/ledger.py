@@ -13,9 +13,9 @@ from seegrad import formatting
 from seegrad.accumulation import Account, Entry
 from seegrad.backward import require_gradient
 from seegrad.errors import InputError
-from seegrad.names import Names, names_in_reach
 from seegrad.recording import unrecorded
-from seegrad.snapshot import COMPLETE
+from seegrad.recording.names import Names, names_in_reach
+from seegrad.recording.snapshot import COMPLETE
 from seegrad.widgets.common import GRADIENT_INK, QUIET_INK, TEXT_INK, Picture, script, style
 
 MOST_BARS = 16

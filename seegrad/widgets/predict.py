@@ -15,7 +15,6 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from seegrad.asking import limited
 from seegrad.course.next_cell import NextCell, Outcome
 from seegrad.course.predictions import (
     NONE,
@@ -29,8 +28,9 @@ from seegrad.course.predictions import (
     option_meaning,
     parse,
 )
-from seegrad.definition import define
 from seegrad.errors import InputError
+from seegrad.functions.asking import limited
+from seegrad.functions.definition import define
 from seegrad.recording import unrecorded
 from seegrad.widgets.common import (
     QUIET_INK,

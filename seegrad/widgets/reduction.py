@@ -18,11 +18,9 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from seegrad import formatting
+from seegrad.drawing.reduction_listing import listing
 from seegrad.errors import InputError
-from seegrad.names import names_in_reach
-from seegrad.recording import unrecorded
-from seegrad.reduction_listing import listing
-from seegrad.reductions import (
+from seegrad.functions.reductions import (
     MOST_ELEMENTS,
     Criterion,
     LossFn,
@@ -33,6 +31,8 @@ from seegrad.reductions import (
     weighted,
     weights,
 )
+from seegrad.recording import unrecorded
+from seegrad.recording.names import names_in_reach
 from seegrad.widgets.common import (
     GRADIENT_INK,
     QUIET_INK,

@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.asking import Function, element
-from seegrad.definition import Definition, define
 from seegrad.errors import InputError
+from seegrad.functions.asking import Function, element
+from seegrad.functions.definition import Definition, define
+from seegrad.functions.slopes import CURVE, GRID, STEPS_A_DECADE, Slope, curve, slope_at, surface
 from seegrad.recording import unrecorded
-from seegrad.slopes import CURVE, GRID, STEPS_A_DECADE, Slope, curve, slope_at, surface
-from seegrad.snapshot import COMPLETE
+from seegrad.recording.snapshot import COMPLETE
 from seegrad.widgets.common import (
     GRADIENT_INK,
     QUIET_INK,

@@ -15,7 +15,7 @@ from statistics import median
 from time import process_time
 from types import FrameType
 
-from seegrad.layout import layout
+from seegrad.drawing.layout import layout
 from tests.benchmarks.contenders import CONTENDERS, PEERS, Contender, Timed
 from tests.benchmarks.workloads import Workload, unfolded_lstm
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from seegrad.layout import Box, Link
+from seegrad.drawing.layout import Box, Link
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from playwright.sync_api import Browser, Locator, expect
 
 from seegrad.formatting import number
-from seegrad.slopes import slope_at
+from seegrad.functions.slopes import slope_at
 from tests.browser.notebooks import SET_UP, write_notebook
 from tests.tools.accessibility import violations
 from tests.tools.lab import Lab

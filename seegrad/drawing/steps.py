@@ -9,11 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from seegrad.backward import Pass
-from seegrad.folding import WHOLE, Group, Item, Passage, together
-from seegrad.recording import GradEvent, Value, recorder
-from seegrad.rules import Rule, Unknown, rule
-from seegrad.structure import Edge, Stop, Vertex
-from seegrad.words import (
+from seegrad.drawing.folding import WHOLE, Group, Item, Passage, together
+from seegrad.drawing.words import (
     Words,
     bare,
     counted,
@@ -23,6 +20,9 @@ from seegrad.words import (
     symbol,
     times,
 )
+from seegrad.recording import GradEvent, Value, recorder
+from seegrad.rules import Rule, Unknown, rule
+from seegrad.structure import Edge, Stop, Vertex
 
 LONGEST_EQUATION = 72  # characters
 MOST_TERMS = 8

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from torch import Tensor, nn
 
-from seegrad.stretches import Fold, Part, in_order, start_of, stop_of, stretches
+from seegrad.drawing.stretches import Fold, Part, in_order, start_of, stop_of, stretches
 from seegrad.structure import Edge, Stop, Structure, Vertex
 
 WHOLE = 40

@@ -15,14 +15,12 @@ import torch
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.asking import element
-from seegrad.definition import define, parameter_names
+from seegrad.drawing.layout import Box, Layout, Link, Point, layout
 from seegrad.errors import InputError
-from seegrad.layout import Box, Layout, Link, Point, layout
-from seegrad.names import name_of
-from seegrad.recording import Op
-from seegrad.rewriting import Edit, detached, paused, plain, written
-from seegrad.severing import (
+from seegrad.functions.asking import element
+from seegrad.functions.definition import define, parameter_names
+from seegrad.functions.rewriting import Edit, detached, paused, plain, written
+from seegrad.functions.severing import (
     HOWS,
     Facts,
     Function,
@@ -32,7 +30,9 @@ from seegrad.severing import (
     same_numbers,
     severed,
 )  # fmt: skip
-from seegrad.snapshot import COMPLETE, keep
+from seegrad.recording import Op
+from seegrad.recording.names import name_of
+from seegrad.recording.snapshot import COMPLETE, keep
 from seegrad.structure import Edge, Vertex
 
 MOST_EDGES = 300

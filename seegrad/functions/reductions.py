@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from seegrad import formatting
-from seegrad.asking import asking, element, fresh, require_differentiable
 from seegrad.errors import InputError
+from seegrad.functions.asking import asking, element, fresh, require_differentiable
 from seegrad.recording import unrecorded
 
 Preset = Literal["ones", "1/N", "one-hot", "mask", "loss", "own"]

@@ -10,8 +10,14 @@ import torch
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.asking import Function, asking, fresh
-from seegrad.derivatives import Point, difference_along, difference_columns, evaluate, weights
+from seegrad.functions.asking import Function, asking, fresh
+from seegrad.functions.derivatives import (
+    Point,
+    difference_along,
+    difference_columns,
+    evaluate,
+    weights,
+)
 
 WHOLE = 30
 """Up to this many rows and columns are shown at once."""

@@ -7,11 +7,11 @@ from typing import Any
 
 from seegrad import formatting
 from seegrad.backward import local_jacobian
+from seegrad.drawing.scene import Node
+from seegrad.drawing.words import commonest, value_text
 from seegrad.memory import Memory, Saved, saved_by, size, storages
-from seegrad.scene import Node
-from seegrad.snapshot import keep
+from seegrad.recording.snapshot import keep
 from seegrad.structure import Vertex
-from seegrad.words import commonest, value_text
 
 LARGEST_JACOBIAN = 256
 """A local Jacobian of up to this many entries is written out when its box is clicked."""

@@ -20,7 +20,9 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 
-from seegrad.asking import (
+from seegrad.errors import InputError
+from seegrad.formatting import shape as shape_text
+from seegrad.functions.asking import (
     LIMIT,
     Function,
     asking,
@@ -29,8 +31,6 @@ from seegrad.asking import (
     require_differentiable,
     require_finite,
 )
-from seegrad.errors import InputError
-from seegrad.formatting import shape as shape_text
 
 Inputs = Tensor | tuple[Tensor, ...] | list[Tensor]
 """One input, or several in a tuple or list."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from seegrad.recording import Op, Value
-from seegrad.scopes import Scope
-from seegrad.source import argument_names, user_frame
+from seegrad.recording.scopes import Scope
+from seegrad.recording.source import argument_names, user_frame
 
 Names = Mapping[int, str]
 """A tensor's ``id`` to its name."""

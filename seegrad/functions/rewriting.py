@@ -18,7 +18,7 @@ from types import CodeType, FunctionType
 from typing import Any, Literal
 
 from seegrad.recording import Op, Value
-from seegrad.source import Site
+from seegrad.recording.source import Site
 
 ADDED, END = "\ue000", "\ue001"
 """Around what was written into a text; ``plain`` takes them out again."""

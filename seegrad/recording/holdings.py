@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import _get_sequence_nr as sequence_number  # type: ignore[attr-defined]
 from torch.autograd.graph import Node
 
-from seegrad.calls import (
+from seegrad.recording.calls import (
     ARGS,
     FIRST_NODE,
     INDEX,
@@ -25,8 +25,8 @@ from seegrad.calls import (
     inputs_of,
     is_value,
 )
-from seegrad.ownership import Owners
-from seegrad.snapshot import COMPLETE, content
+from seegrad.recording.ownership import Owners
+from seegrad.recording.snapshot import COMPLETE, content
 
 NEWEST = 4000
 """Of the newest rows, so many are held at most, and half as many at least."""

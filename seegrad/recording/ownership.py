@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from torch.autograd.graph import Node
 
-from seegrad.calls import FIRST_NODE, LAST_NODE, Row
+from seegrad.recording.calls import FIRST_NODE, LAST_NODE, Row
 
 
 class Owners:

@@ -16,14 +16,24 @@ import torch
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.asking import asking, fresh, require_differentiable, require_finite
-from seegrad.definition import define, parameter_names
 from seegrad.errors import InputError
-from seegrad.piecewise import Breakpoint, Function, Path, Question, Scan, decades, ray, scan, walk
+from seegrad.functions.asking import asking, fresh, require_differentiable, require_finite
+from seegrad.functions.definition import define, parameter_names
+from seegrad.functions.piecewise import (
+    Breakpoint,
+    Function,
+    Path,
+    Question,
+    Scan,
+    decades,
+    ray,
+    scan,
+    walk,
+)
+from seegrad.functions.rewriting import Written, written
+from seegrad.functions.rounding import Rounding, decimal, roundings
 from seegrad.recording import Recorder, unrecorded
-from seegrad.rewriting import Written, written
-from seegrad.rounding import Rounding, decimal, roundings
-from seegrad.snapshot import COMPLETE
+from seegrad.recording.snapshot import COMPLETE
 
 REACH = (1, 2)
 """The axis begins so many powers of ten below |a|, and ends so many above."""

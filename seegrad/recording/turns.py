@@ -8,8 +8,8 @@ from typing import Any
 
 from torch.autograd import Function
 
-from seegrad.calls import Place
-from seegrad.source import Site, Span, site, user_frame
+from seegrad.recording.calls import Place
+from seegrad.recording.source import Site, Span, site, user_frame
 
 
 class Turns:

@@ -32,21 +32,16 @@ from torch.autograd.graph import GradientEdge, Node, get_gradient_edge
 from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
-from seegrad import unseen
-from seegrad.arguments import kept, kept_by_name
-from seegrad.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
-from seegrad.grad_events import GradEvent, GradEvents
-from seegrad.holdings import OUT_OF_DATE, Holdings, version
-from seegrad.scopes import Scopes
-from seegrad.snapshot import keep
-from seegrad.source import Site
-from seegrad.tape import Tape, is_accumulator, listen, walk
-from seegrad.turns import Turns, name_of
-
-__all__ = [
-    "Branch", "GradEvent", "Op", "Recorder", "Recording", "Value",
-    "record", "recorder", "unrecorded", "version",
-]  # fmt: skip
+from seegrad.recording import unseen
+from seegrad.recording.arguments import kept, kept_by_name
+from seegrad.recording.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
+from seegrad.recording.grad_events import GradEvent, GradEvents
+from seegrad.recording.holdings import OUT_OF_DATE, Holdings
+from seegrad.recording.scopes import Scopes
+from seegrad.recording.snapshot import keep
+from seegrad.recording.source import Site
+from seegrad.recording.tape import Tape, is_accumulator, listen, walk
+from seegrad.recording.turns import Turns, name_of
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -12,7 +12,7 @@ from types import CodeType, FrameType
 
 import torch
 
-_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
 
 Span = tuple[int, int, int, int]
 """First line, last line (from 1), first column, column past the end (in characters)."""

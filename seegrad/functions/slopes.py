@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seegrad.asking import LIMIT, Function, asking, element, fresh
-from seegrad.derivatives import evaluate
 from seegrad.errors import InputError
 from seegrad.formatting import shape as shape_text
+from seegrad.functions.asking import LIMIT, Function, asking, element, fresh
+from seegrad.functions.derivatives import evaluate
 
 STEPS_A_DECADE = 4
 """So many h stand between 1 and 1/10."""

@@ -25,10 +25,10 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from seegrad import formatting
-from seegrad.asking import asking, fresh
 from seegrad.errors import InputError
+from seegrad.functions.asking import asking, fresh
 from seegrad.recording import unrecorded
-from seegrad.source import Site, Span, site, user_frame
+from seegrad.recording.source import Site, Span, site, user_frame
 
 Function = Callable[[Tensor], Any]
 

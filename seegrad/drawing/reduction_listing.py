@@ -10,8 +10,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from seegrad import formatting
-from seegrad.definition import define
-from seegrad.reductions import MOST_ELEMENTS, Criterion, Reduced
+from seegrad.functions.definition import define
+from seegrad.functions.reductions import MOST_ELEMENTS, Criterion, Reduced
 
 
 def listing(

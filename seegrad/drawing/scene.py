@@ -14,13 +14,10 @@ from functools import cached_property
 from torch import Tensor
 
 from seegrad.backward import Pass
-from seegrad.folding import Folded, Group, Item, Passage, together
-from seegrad.layout import Box, Layout, Link, Point, layout
-from seegrad.names import ModuleNames, Names
-from seegrad.recording import Op
-from seegrad.steps import SceneStep, Teller
-from seegrad.structure import Edge, Stop, Structure, Vertex
-from seegrad.words import (
+from seegrad.drawing.folding import Folded, Group, Item, Passage, together
+from seegrad.drawing.layout import Box, Layout, Link, Point, layout
+from seegrad.drawing.steps import SceneStep, Teller
+from seegrad.drawing.words import (
     LONGEST_VALUE,
     Words,
     exact_text,
@@ -28,6 +25,9 @@ from seegrad.words import (
     short_title,
     value_text,
 )
+from seegrad.recording import Op
+from seegrad.recording.names import ModuleNames, Names
+from seegrad.structure import Edge, Stop, Structure, Vertex
 
 CHARACTER = 8.43  # width of a monospaced character at 14 px
 SMALL_CHARACTER = 7.23  # … at 12 px

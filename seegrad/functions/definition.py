@@ -21,7 +21,7 @@ from torch import dtype as torch_dtype
 from torch.overrides import resolve_name
 
 from seegrad import formatting
-from seegrad.snapshot import COMPLETE
+from seegrad.recording.snapshot import COMPLETE
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seegrad.calls import SLICE, Hold, Row
-from seegrad.holdings import Holdings
+from seegrad.recording.calls import SLICE, Hold, Row
+from seegrad.recording.holdings import Holdings
 
 LONGEST_LIST = 1000
 """A longer list without tensors is not kept."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from seegrad.scene import Arrow, Node, Scene
-from seegrad.steps import SceneStep
-from seegrad.words import counted
+from seegrad.drawing.scene import Arrow, Node, Scene
+from seegrad.drawing.steps import SceneStep
+from seegrad.drawing.words import counted
 
 
 def lines(scene: Scene, remark: str) -> Iterator[str]:

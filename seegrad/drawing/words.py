@@ -15,11 +15,11 @@ from torch import Tensor
 from torch.autograd.function import BackwardCFunction
 
 from seegrad import formatting
-from seegrad.folding import WHOLE, Folded, Group, Item
-from seegrad.names import ModuleNames, Names, name_of, name_of_module
+from seegrad.drawing.folding import WHOLE, Folded, Group, Item
 from seegrad.recording import Op, Value
-from seegrad.scopes import Scope
-from seegrad.snapshot import keep
+from seegrad.recording.names import ModuleNames, Names, name_of, name_of_module
+from seegrad.recording.scopes import Scope
+from seegrad.recording.snapshot import keep
 from seegrad.structure import Structure, Vertex
 
 LONGEST_LABEL = 36  # characters

@@ -19,8 +19,8 @@ from torch import Tensor
 from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
-from seegrad.asking import asking, fresh, require_differentiable
 from seegrad.backward import replay
+from seegrad.functions.asking import asking, fresh, require_differentiable
 from seegrad.recording import Op, Recorder, unrecorded
 from seegrad.structure import Edge, Link, Structure, Vertex, structure
 

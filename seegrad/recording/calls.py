@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from seegrad.scopes import Scope
-from seegrad.snapshot import restored
-from seegrad.source import Site
-from seegrad.tape import Tape
+from seegrad.recording.scopes import Scope
+from seegrad.recording.snapshot import restored
+from seegrad.recording.source import Site
+from seegrad.recording.tape import Tape
 
 if TYPE_CHECKING:
     from seegrad.recording import Recording

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal, TypeAlias
 
-from seegrad.scopes import Scope
+from seegrad.recording.scopes import Scope
 from seegrad.structure import Structure, Vertex
 
 LONGEST_LOOP = 6

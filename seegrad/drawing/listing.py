@@ -10,10 +10,10 @@ from torch import Tensor
 from torch.overrides import resolve_name
 
 from seegrad import formatting
-from seegrad.names import Names, name_of
 from seegrad.recording import Op, Value
-from seegrad.snapshot import COMPLETE
-from seegrad.source import operands
+from seegrad.recording.names import Names, name_of
+from seegrad.recording.snapshot import COMPLETE
+from seegrad.recording.source import operands
 from seegrad.structure import Structure, Vertex
 
 _KNOWN = {"torch", "F"}

@@ -10,8 +10,8 @@ from typing import Literal
 
 from torch import Tensor
 
-from seegrad.snapshot import keep
-from seegrad.source import Site
+from seegrad.recording.snapshot import keep
+from seegrad.recording.source import Site
 
 LONGEST_LOG = 64
 """Of what happened to one leaf's ``.grad``, this many events are kept, the newest."""
