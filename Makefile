@@ -74,7 +74,7 @@ browser: $(VENV)/.test-installed ## do the widgets work in JupyterLab in a real 
 	$(call say,looking for a Chromium)
 	@$(BIN)/python -m tests.tools.install_browser
 	$(call say,a browser drives the widgets in JupyterLab)
-	@$(BIN)/pytest tests/browser
+	@$(BIN)/pytest $(IN_PARALLEL) tests/browser
 
 ## ---- Measuring -----------------------------------------------------------------------------
 

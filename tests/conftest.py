@@ -32,11 +32,19 @@ def browser() -> Iterator[Browser]:
         yield browser
 
 
-@pytest.fixture
-def page(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
-    """A fresh page; at the end of the test it must have logged no error and called no other host.
-
-    A test that provokes an error on purpose looks at `page.console_errors` and then clears it.
-    """
+@pytest.fixture(scope="module")
+def shared_page(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
+    """The page that the tests of one module use in turn."""
     with clean_page(browser, lab) as page:
         yield page
+
+
+@pytest.fixture
+def page(shared_page: NotebookPage) -> Iterator[NotebookPage]:
+    """A page; at the end of the test it must have logged no error and called no other host.
+
+    It may show a notebook that an earlier test opened: `run_all` makes its outputs anew. A test
+    that provokes an error on purpose looks at `page.console_errors` and then clears it.
+    """
+    yield shared_page
+    shared_page.must_be_clean()

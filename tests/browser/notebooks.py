@@ -1,5 +1,7 @@
 """Small notebooks for tests to run."""
 
+from pathlib import Path
+
 import nbformat
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -9,9 +11,18 @@ SET_UP = "import torch\nimport seegrad\n%load_ext seegrad"
 
 
 def write_notebook(lab: Lab, name: str, **sources: str) -> str:
-    """Put a notebook into the lab's folder, with a cell for each id and source."""
+    """Put a notebook into the lab's folder, with a cell for each id and source.
+
+    One of these cells that is there stays: it may stand open, and was perhaps saved.
+    """
+    if (path := lab.root / name).exists() and _sources(path) == sources:
+        return name
     cells = [new_code_cell(source, id=cell_id) for cell_id, source in sources.items()]
     kernel = {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}
     notebook = new_notebook(cells=cells, metadata={"kernelspec": kernel})
-    nbformat.write(notebook, lab.root / name)
+    nbformat.write(notebook, path)
     return name
+
+
+def _sources(path: Path) -> dict[str, str]:
+    return {cell.id: cell.source for cell in nbformat.read(path, as_version=4).cells}

@@ -177,12 +177,11 @@ def test_the_state_survives_a_reload_and_the_learners_tensors_all_of_it(
 def test_without_a_kernel_weights_still_work_and_predictions_say_why_not(
     page: NotebookPage, widget: Locator
 ) -> None:
-    page.page.evaluate("() => jupyterapp.shell.currentWidget.sessionContext.shutdown()")
-    widget.locator('[data-preset="1/N"]').click()
-    assert numbers(widget, "weighted") == [0, 0, 1.333]
-    drag(widget.get_by_role("slider", name="y_pred[0]"), 3)
-    expect(widget).to_contain_text("No kernel has answered", timeout=KERNEL_SECONDS * 1000)
-    page.console_errors.clear()
+    with page.without_kernel():
+        widget.locator('[data-preset="1/N"]').click()
+        assert numbers(widget, "weighted") == [0, 0, 1.333]
+        drag(widget.get_by_role("slider", name="y_pred[0]"), 3)
+        expect(widget).to_contain_text("No kernel has answered", timeout=KERNEL_SECONDS * 1000)
 
 
 IMAGE = """from torch.nn import functional as F

@@ -1,5 +1,6 @@
 """Driving one notebook in the real JupyterLab, as the tests and the screenshots need it."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -15,6 +16,18 @@ RUN_SECONDS = 180
 KERNEL_IDLE = """
 () => window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'
 """
+
+STANDS_OPEN = """
+(path) => {
+  const session = window.jupyterapp?.shell?.currentWidget?.sessionContext;
+  return session?.path === path && session.session?.kernel?.status === 'idle';
+}
+"""
+
+SHUT_DOWN = "() => jupyterapp.shell.currentWidget.sessionContext.shutdown()"
+
+# What JupyterLab logs when it looks for a kernel that is gone.
+LOOKS_FOR_ITS_KERNEL = re.compile("Cannot send|status of 404")
 
 CELL_IDS = "() => jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.id)"
 
@@ -92,7 +105,12 @@ class NotebookPage:
         page.on("websocket", lambda socket: self._note_host(socket.url))
 
     def open(self, notebook: str) -> None:
-        """Open a notebook of the lab's folder and wait for its kernel."""
+        """Open a notebook of the lab's folder and wait for its kernel.
+
+        One that stands open stays as it is: to load JupyterLab and to import torch takes seconds.
+        """
+        if self.page.evaluate(STANDS_OPEN, notebook):
+            return
         self.page.goto(self.lab.address(notebook))
         self.page.wait_for_function(KERNEL_IDLE, timeout=OPEN_SECONDS * 1000)
 
@@ -148,6 +166,29 @@ class NotebookPage:
         """Where on the page is the output of the cell with this id?"""
         return self.cell(cell_id).locator(".jp-Cell-outputArea")
 
+    @contextmanager
+    def without_kernel(self) -> Iterator[None]:
+        """What a learner sees whose kernel is gone. After the block the page is empty."""
+        self.page.evaluate(SHUT_DOWN)
+        yield
+        self.page.goto("about:blank")
+        self.console_errors[:] = [
+            error for error in self.console_errors if not LOOKS_FOR_ITS_KERNEL.search(error)
+        ]
+
+    def must_be_clean(self) -> None:
+        """It has logged no error and called no other host.
+
+        Raises
+        ------
+        AssertionError: it has. What it logged is forgotten: the next to look starts afresh.
+        """
+        logged, hosts = self.console_errors[:], self.hosts - {"127.0.0.1", "localhost"}
+        self.console_errors.clear()
+        self.hosts.clear()
+        assert not logged, f"the page's console says {logged}"
+        assert not hosts, f"the page spoke to {hosts}"
+
     def _note_message(self, message: ConsoleMessage) -> None:
         if message.type == "error":
             self.console_errors.append(message.text)
@@ -159,14 +200,8 @@ class NotebookPage:
 
 @contextmanager
 def clean_page(browser: Browser, lab: Lab) -> Iterator[NotebookPage]:
-    """A fresh page; at the end it must have logged no error and called no other host.
-
-    Raises
-    ------
-    AssertionError: it did.
-    """
+    """A fresh page; at the end it must be clean."""
     with browser.new_context(reduced_motion="reduce") as context:
         page = NotebookPage(context.new_page(), lab)
         yield page
-        assert page.console_errors == []
-        assert page.hosts <= {"127.0.0.1", "localhost"}
+        page.must_be_clean()
