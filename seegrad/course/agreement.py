@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -65,28 +64,29 @@ def close(yours: Tensor, expected: Tensor) -> Tensor:
 def difference(what: str, yours: Any, expected: Any) -> tuple[str, str]:
     """The name of a difference, and a sentence on it. ``what`` is what was looked at.
 
-    >>> difference("result", torch.zeros(2), torch.zeros(3))[1]
-    'The result has the shape (2,); expected is (3,).'
+    >>> difference("result", torch.zeros(2), torch.tensor(3.0))[1]
+    'The result has the shape (2,); expected is a scalar.'
     >>> difference("x.grad", torch.tensor([2.0, 6.0]), torch.tensor([1.0, 3.0]))
     ('another value', 'Yours is twice what PyTorch computes, in every element.')
     """
+    called = "The result" if what == "result" else f"`{what}`"
     if yours is None:
         return _nothing(what)
-    what = "The result" if what == "result" else f"`{what}`"
     if not isinstance(expected, Tensor):
         told = f"{described(yours)}; expected is {described(expected)}."
-        return "another value", f"{what} is {told}"
-    if not isinstance(yours, Tensor):
-        if expected.ndim or not isinstance(yours, int | float):
-            return _kind(what, yours)
+        return "another value", f"{called} is {told}"
+    if isinstance(yours, int | float):
         yours = torch.tensor(float(yours))
+    if not isinstance(yours, Tensor):
+        return "kind", f"{called} is a {type(yours).__name__}, and a tensor is needed."
+    if yours.is_complex():
+        return "kind", f"{called} holds complex numbers, and real ones are needed."
     if yours.shape != expected.shape:
-        told = f"the shape {_sizes(yours.shape)}; expected is {_sizes(expected.shape)}."
-        return "shape", f"{what} has {told}"
-    if place := _not_a_number(yours, expected):
-        return "not a number", f"{what} is not finite: {place}."
-    compared = compare(observe(yours), observe(expected))
-    return "another value", compared.said
+        told = f"{_sized('has', yours)}; expected {_sized('is', expected)}."
+        return "shape", f"{called} {told}"
+    if place := _not_finite(what, yours, expected):
+        return "not a number", f"{called} is not finite: {place}."
+    return "another value", compare(observe(yours), observe(expected)).said
 
 
 def _nothing(what: str) -> tuple[str, str]:
@@ -95,21 +95,15 @@ def _nothing(what: str) -> tuple[str, str]:
     return "nothing there", f"`{what}` is None: nothing was put there."
 
 
-def _kind(what: str, yours: Any) -> tuple[str, str]:
-    return "kind", f"{what} is a {type(yours).__name__}, and a tensor is needed."
+def _sized(verb: str, tensor: Tensor) -> str:
+    return f"{verb} the shape {shape(tensor.shape)}" if tensor.ndim else "is a scalar"
 
 
-def _sizes(sizes: Sequence[int]) -> str:
-    return f"{shape(sizes)}" if len(sizes) else "of a scalar"
-
-
-def _not_a_number(yours: Tensor, expected: Tensor) -> str:
+def _not_finite(what: str, yours: Tensor, expected: Tensor) -> str:
     """Which element is NaN or infinite where a number is expected? "" for none."""
-    if yours.is_complex():
-        return ""
-    odd = ~yours.detach().isfinite() & expected.detach().isfinite()
+    odd = (~yours.isfinite() & expected.isfinite()).flatten()
     if not bool(odd.any()):
         return ""
-    index = int(odd.flatten().nonzero()[0])
+    index = int(odd.nonzero()[0])
     value = number(yours.detach().flatten()[index].item())
-    return f"{element('element ', index, yours.shape).replace('element [', '[')} is {value}"
+    return f"{element(what, index, yours.shape)} is {value}"

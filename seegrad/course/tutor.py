@@ -119,10 +119,6 @@ def reset(number: str | int) -> Note:
         if store.load().of(each) != Record():
             store.change(each, lambda record: replace(record, hints=0, asked=False))
     what = f"Exercise {one} is" if one else f"The exercises of chapter {chapter} are"
-    return Note(
-        "reset",
-        (
-            f"{what} as at first. Your version is kept as {yours.name}.",
-            "In JupyterLab choose *File → Reload Notebook from Disk* to see it.",
-        ),
-    )
+    kept = f" Your version is kept as {yours.name}." if yours else ""
+    reload = "If the notebook is open, choose *File → Reload Notebook from Disk*."
+    return Note("reset", (f"{what} as at first.{kept}", reload))

@@ -83,18 +83,26 @@ def notebook(folder: str, chapter: int) -> Path:
     )
 
 
-def restore(chapter: int, number: str = "") -> Path:
+def restore(chapter: int, number: str = "") -> Path | None:
     """Make a chapter's exercises, or the one of this number, as they were at first.
 
-    Returns where the learner's version is kept: beside it, under a name that was free.
+    Returns where the learner's version is kept: beside it, under a name that was free; None where
+    nothing had been changed.
     """
-    original = worksheet(nbformat.read(notebook("solutions", chapter), as_version=4))
-    path = notebook("exercises", chapter)
-    yours = copy_aside(path, "yours")
+    solved = notebook("solutions", chapter)
+    original = worksheet(nbformat.read(solved, as_version=4))
+    path = solved.parent.parent / "exercises" / solved.name
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        replace_text(path, text_of(original))
+        return None
     if number:
         current = nbformat.read(path, as_version=4)
         current.cells = list(_with_original_cells(current, original, cell_names(number)))
         original = current
+    if path.read_text("utf-8") == text_of(original):
+        return None
+    yours = copy_aside(path, "yours")
     replace_text(path, text_of(original))
     return yours
 
