@@ -7,7 +7,6 @@ import nbformat
 import pytest
 
 import seegrad
-from seegrad.course import worksheets
 from seegrad.course.progress import FOLDER_VARIABLE
 from seegrad.course.reset import main
 from seegrad.errors import InputError
@@ -21,7 +20,7 @@ def learner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the course in which the learner has written into two exercises of chapter 1."""
     shutil.copytree(SOLUTIONS, tmp_path / "solutions")
     shutil.copytree(EXERCISES, tmp_path / "exercises")
-    monkeypatch.setattr(worksheets, "__file__", str(tmp_path / "seegrad" / "course" / "w.py"))
+    monkeypatch.chdir(tmp_path / "exercises")
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "progress"))
     path = tmp_path / "exercises" / NAME
     made = nbformat.read(path, as_version=4)

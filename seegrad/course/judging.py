@@ -18,10 +18,11 @@ from seegrad.functions.asking import LIMIT
 class Case:
     """One input on which an answer is wrong, and what differs there.
 
-    ``what`` names what was looked at ("result", "x.grad"), "" where there is nothing to compare.
+    ``inputs`` holds a text for each. ``what`` names what was looked at ("result", "x.grad"); it is
+    "" where there is nothing to compare.
     """
 
-    inputs: str
+    inputs: tuple[str, ...]
     what: str = ""
     yours: Any = None
     expected: Any = None
@@ -101,9 +102,9 @@ def _same_seen(one: Ran, other: Ran) -> bool:
     )
 
 
-def _told(exercise: Exercise, turn: Turn) -> str:
+def _told(exercise: Exercise, turn: Turn) -> tuple[str, ...]:
     inputs = inputs_of(exercise, turn)
-    return ", ".join(f"{name} = {described(value)}" for name, value in inputs.items())
+    return tuple(f"{name} = {described(value)}" for name, value in inputs.items())
 
 
 # Which misconception is it?
@@ -142,7 +143,7 @@ def _gist(message: str) -> list[str]:
 # What else can be wrong
 
 
-def _mishap(outcome: Outcome, expected: Ran, inputs: str) -> tuple[str, str, Case]:
+def _mishap(outcome: Outcome, expected: Ran, inputs: tuple[str, ...]) -> tuple[str, str, Case]:
     """The name of what is wrong on one input, a sentence on it, and the case to show."""
     match outcome:
         case Overdue(seconds):

@@ -70,10 +70,10 @@ def solution_of(exercise: Exercise) -> str:
 def notebook(folder: str, chapter: int) -> Path:
     """The file of a chapter in ``exercises`` or ``solutions``. Raises InputError without one.
 
-    Both folders are looked for where this package lies, and around the working directory.
+    Both folders are looked for around the working directory, and where this package lies.
     """
     course = Path(__file__).resolve().parents[2]
-    for parent in (course, Path.cwd().parent, Path.cwd()):
+    for parent in (Path.cwd().parent, Path.cwd(), course):
         found = sorted((parent / folder).glob(f"{chapter:02}_*.ipynb"))
         if own := [path for path in found if "." not in path.stem]:
             return own[0]

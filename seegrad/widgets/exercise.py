@@ -116,7 +116,7 @@ class Checked:
 
 
 def _case_lines(case: Case) -> Iterator[str]:
-    yield _wrapped(f"For {case.inputs}" + (":" if case.what else "."), rest="      ")
+    yield _wrapped(f"For {', '.join(case.inputs)}" + (":" if case.what else "."), rest="      ")
     if case.what:
         what = "" if case.what == "result" else f"{case.what} "
         yield _wrapped(f"{what}yours     {described(case.yours)}", "    ", "      ")
@@ -141,7 +141,8 @@ def _comparable(case: Case) -> bool:
 
 
 def _case_parts(case: Case) -> Iterator[Element]:
-    yield html("p", "For ", html("code", case.inputs), ":" if case.what else ".")
+    inputs = [part for text in case.inputs for part in (" ", html("code", text))]
+    yield html("p", "For", *inputs, ":" if case.what else ".")
     if not case.what:
         return
     what = "" if case.what == "result" else f"{case.what}, "
@@ -220,8 +221,9 @@ class Overview:
             html("tr", html("th", self._link(chapter), scope="row"), *map(self._box, exercises))
             for chapter, exercises in self._chapters()
         ]
+        title = html("span", "Your progress", class_="title")
         return framed(
-            html("p", html("span", "Your progress", class_="title"), html("span", self._summary())),
+            html("p", title, html("span", self._summary()), class_="header"),
             html("table", *rows, class_="progress"),
             *(html("p", *prose(told), class_="remark") for told in self._afterwards()),
         )
