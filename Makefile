@@ -31,8 +31,8 @@ quietly = @out=$$($(1) 2>&1) || { echo "$$out" >&2; exit 1; }
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help lab test style types library fresh cells browser notebooks screenshots format \
-	constraints clean
+.PHONY: help lab reset test style types library fresh cells grading browser notebooks exercises \
+	screenshots format constraints clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,9 +45,12 @@ lab: $(VENV)/.lab-installed ## open the course in JupyterLab (LAB_FLAGS="--no-br
 	$(call say,opening JupyterLab on chapters/00_start.ipynb; Ctrl+C here ends it)
 	@$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/chapters/00_start.ipynb $(AS_ROOT) $(LAB_FLAGS)
 
+reset: $(VENV)/.lab-installed ## put all exercises back as they were; your versions are kept beside
+	@$(BIN)/python -m seegrad.course.reset
+
 ## ---- Checking: `make test` runs all of these in this order ---------------------------------
 
-test: style types library fresh cells browser ## run every check
+test: style types library fresh cells grading browser ## run every check
 
 style: $(VENV)/.test-installed ## is the code well written and well formatted?
 	$(call say,ruff reads the code and the notebooks)
@@ -60,15 +63,26 @@ types: $(VENV)/.test-installed ## do the types fit?
 
 library: $(VENV)/.test-installed ## do the library and its documentation's examples work?
 	$(call say,pytest runs the library's tests and the examples in its documentation)
-	@$(BIN)/pytest $(IN_PARALLEL) seegrad tests --ignore tests/browser
+	@$(BIN)/pytest $(IN_PARALLEL) seegrad tests --ignore tests/browser \
+		--ignore tests/test_nbgrader.py
 
 fresh: $(VENV)/.test-installed ## is each notebook what `make notebooks` makes?
+	$(call say,the exercises are made anew from the solutions and compared)
+	@$(BIN)/python -m tests.tools.make_exercises --check
 	$(call say,each notebook is run anew and compared byte for byte)
 	@$(BIN)/python -m tests.tools.execute_notebooks --check
 
 cells: $(VENV)/.test-installed ## does each cell give the output that is committed?
 	$(call say,nbval runs each cell and compares its output)
-	@$(BIN)/pytest $(NBVAL) $(IN_PARALLEL) chapters
+	@rm -rf $(VENV)/progress
+	@SEEGRAD_PROGRESS=$(CURDIR)/$(VENV)/progress/chapters \
+		$(BIN)/pytest $(NBVAL) $(IN_PARALLEL) chapters
+	@SEEGRAD_PROGRESS=$(CURDIR)/$(VENV)/progress/solutions \
+		$(BIN)/pytest $(NBVAL) $(IN_PARALLEL) solutions
+
+grading: $(VENV)/.test-installed ## does nbgrader give the points that answers deserve?
+	$(call say,nbgrader releases the exercises and grades answers to them)
+	@$(BIN)/pytest tests/test_nbgrader.py
 
 browser: $(VENV)/.test-installed ## do the widgets work in JupyterLab in a real browser?
 	$(call say,looking for a Chromium)
@@ -92,6 +106,9 @@ $(VENV)/.bench-installed: pyproject.toml constraints.txt $(VENV)/.test-installed
 notebooks: $(VENV)/.test-installed ## run all notebooks and write their outputs
 	$(call say,running the notebooks and writing what they show)
 	@$(BIN)/python -m tests.tools.execute_notebooks
+
+exercises: $(VENV)/.test-installed ## make the exercises from the solutions, the answers cut out
+	@$(BIN)/python -m tests.tools.make_exercises
 
 screenshots: $(VENV)/.test-installed ## photograph the chapters, light and dark, into screenshots/
 	@$(BIN)/python -m tests.tools.install_browser

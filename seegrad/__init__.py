@@ -8,7 +8,7 @@
     seegrad.graph(y)  # the graph of that very line, and its backward pass step by step
 
 ``graph`` and ``ledger`` are pictures; ``record``, ``replay`` and ``structure`` are what they are
-made of, as data.
+made of, as data. ``check``, ``hint``, ``solution``, ``progress`` and ``reset`` are for exercises.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from seegrad.functions.slopes import secant_errors
 from seegrad.recording import Recording, record
 
 if TYPE_CHECKING:
+    from seegrad.course.tutor import check, hint, progress, reset, solution
     from seegrad.widgets.branches import branches
     from seegrad.widgets.cut import cut
     from seegrad.widgets.graph import graph
@@ -43,8 +44,10 @@ __all__ = [
     "Step",
     "branches",
     "breakpoints",
+    "check",
     "cut",
     "graph",
+    "hint",
     "jacobian",
     "jacobian_matrix",
     "jvp",
@@ -52,31 +55,39 @@ __all__ = [
     "load_ipython_extension",
     "per_sample_gradients",
     "predict",
+    "progress",
     "record",
     "reduction",
     "replay",
+    "reset",
     "secant_errors",
     "slope",
+    "solution",
     "unload_ipython_extension",
     "vjp",
 ]
 
-_PICTURES = {
+_ON_DEMAND = {
     "branches": "seegrad.widgets.branches",
+    "check": "seegrad.course.tutor",
     "cut": "seegrad.widgets.cut",
     "graph": "seegrad.widgets.graph",
+    "hint": "seegrad.course.tutor",
     "jacobian": "seegrad.widgets.jacobian",
     "ledger": "seegrad.widgets.ledger",
     "predict": "seegrad.widgets.predict",
+    "progress": "seegrad.course.tutor",
     "reduction": "seegrad.widgets.reduction",
+    "reset": "seegrad.course.tutor",
     "slope": "seegrad.widgets.slope",
+    "solution": "seegrad.course.tutor",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Load a picture when it is first asked for: matplotlib and anywidget are slow to import."""
-    if name in _PICTURES:
-        return getattr(import_module(_PICTURES[name]), name)
+    """Load what is first asked for now: matplotlib and anywidget are slow to import."""
+    if name in _ON_DEMAND:
+        return getattr(import_module(_ON_DEMAND[name]), name)
     raise AttributeError(f"module 'seegrad' has no attribute {name!r}")
 
 

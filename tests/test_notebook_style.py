@@ -76,7 +76,7 @@ BREACHES: list[tuple[Rule, str, Change]] = [
     ),
     (style.short_cells, "11 lines", lambda _, cell: cell.update(source="x\n" * 11)),
     (
-        style.short_cells,
+        style.small_median,
         "median cell has 3 lines",
         lambda notebook, _: [cell.update(source="x\n\ny\nz") for cell in notebook.cells[1:]],
     ),

@@ -11,6 +11,7 @@ own, such as the running mean of a BatchNorm in training mode, it does here too.
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -139,7 +140,8 @@ def limited(seconds: float = LIMIT) -> Iterator[None]:
     """Stop what runs in the block after ``seconds``, and hide it from a recording outside.
 
     In the main thread an alarm stops it between two Python instructions; in any thread it is
-    stopped at its next torch call. One torch call that takes long is waited for.
+    stopped at its next torch call. One torch call that takes long is waited for, and so is an
+    import.
 
     Raises
     ------
@@ -173,7 +175,7 @@ class _Deadline(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        if perf_counter() > self._end:
+        if perf_counter() > self._end and not _importing(sys._getframe()):
             raise _Overdue
         with torch._C.DisableTorchFunction():
             return func(*args, **(kwargs or {}))
@@ -188,8 +190,8 @@ def _alarm(seconds: float) -> Iterator[None]:
         return
     running = True
 
-    def ring(_signal: int, _frame: FrameType | None) -> None:
-        if running:
+    def ring(_signal: int, frame: FrameType | None) -> None:
+        if running and not _importing(frame):  # else it rings again
             raise _Overdue
 
     began = perf_counter()
@@ -206,6 +208,18 @@ def _alarm(seconds: float) -> Iterator[None]:
         if delay:  # somebody else's alarm was set: it still rings when it should
             left = max(1e-3, delay - (perf_counter() - began))
             signal.setitimer(signal.ITIMER_REAL, left, interval)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Is a module being imported? Cut short, half of it would stay behind and break what follows.
+
+    torch imports hundreds of modules when torch.func is first used.
+    """
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 # What can be wrong with what goes in and what comes out

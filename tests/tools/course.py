@@ -4,6 +4,8 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 CHAPTERS = REPOSITORY / "chapters"
+EXERCISES = REPOSITORY / "exercises"
+SOLUTIONS = REPOSITORY / "solutions"
 
 
 def chapters() -> list[Path]:
@@ -11,7 +13,16 @@ def chapters() -> list[Path]:
     return sorted(CHAPTERS.glob("*.ipynb"))
 
 
+def solutions() -> list[Path]:
+    """Which notebooks of exercises with their solutions are there?"""
+    return sorted(SOLUTIONS.glob("*.ipynb"))
+
+
+def exercises() -> list[Path]:
+    """Which notebooks of exercises are made from them?"""
+    return [EXERCISES / path.name for path in solutions()]
+
+
 def notebooks() -> list[Path]:
-    """Which notebooks are there in all, exercises and solutions included?"""
-    folders = (CHAPTERS, REPOSITORY / "exercises", REPOSITORY / "solutions")
-    return [path for folder in folders for path in sorted(folder.glob("*.ipynb"))]
+    """Which notebooks are committed with their outputs? Exercises are for the learner to run."""
+    return [*chapters(), *solutions()]

@@ -1,4 +1,4 @@
-"""What nbval lets through: the rules that every notebook of the course keeps.
+"""What nbval lets through: the rules that the notebooks of the course keep.
 
 Each rule is a function from a notebook to sentences, one for each place where the rule is broken.
 """
@@ -160,6 +160,11 @@ def short_cells(chapter: Chapter) -> Complaints:
     for cell_id, number in lines.items():
         if number > MOST_LINES:
             yield f"cell {cell_id!r} has {number} lines of code, more than {MOST_LINES}"
+
+
+def small_median(chapter: Chapter) -> Complaints:
+    """Most bites are small."""
+    lines = {cell.id: code_lines(cell) for cell in chapter.code}
     if lines and median(lines.values()) > MEDIAN_LINES:
         yield f"the median cell has {median(lines.values())} lines, more than {MEDIAN_LINES}"
 
@@ -242,6 +247,7 @@ RULES: tuple[Rule, ...] = (
     announced_errors,
     widget_faces,
     short_cells,
+    small_median,
     prose_to_code,
     lasting_ids,
     lasting_metadata,
@@ -249,4 +255,9 @@ RULES: tuple[Rule, ...] = (
     described_images,
     resolved_links,
     volatile_outputs,
+)
+
+# A notebook of exercises has a function to write and a line that checks it, again and again.
+EXERCISE_RULES: tuple[Rule, ...] = tuple(
+    rule for rule in RULES if rule not in (small_median, prose_to_code, seeds_covered)
 )

@@ -20,6 +20,7 @@ def private_environment(home: Path) -> dict[str, str]:
         "JUPYTER_DATA_DIR": home / "jupyter" / "data",
         "JUPYTER_RUNTIME_DIR": home / "jupyter" / "runtime",
         "IPYTHONDIR": home / "ipython",
+        "SEEGRAD_PROGRESS": home / "progress",
         "MPLCONFIGDIR": Path(sys.prefix) / "matplotlib",
     }
     users = {

@@ -1,0 +1,109 @@
+"""Are two results the same, and if not, what is the difference in a sentence?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seegrad.course.draw import described
+from seegrad.course.predictions import compare, observe
+from seegrad.formatting import number, shape
+from seegrad.functions.asking import element
+
+CLOSE = 1e-3
+"""Numbers that differ by this part of their size are the same: float32 and another order of sums
+stay far below it, and a wrong rule far above."""
+
+CLOSE_HALF = 2e-2
+"""The same for float16 and bfloat16."""
+
+_HALF = (torch.float16, torch.bfloat16)
+
+
+def agree(yours: Any, expected: Any) -> bool:
+    """Is this the expected result? By value: dtype, and list or tuple, do not count.
+
+    >>> agree(torch.tensor([1.0, 2.0], dtype=torch.float64), torch.tensor([1.0, 2.0]))
+    True
+    >>> agree(3, torch.tensor(3.0)), agree(None, torch.zeros(2)), agree([True], (False,))
+    (True, False, False)
+    """
+    if isinstance(expected, Tensor):
+        actual = _as_tensor(yours, expected)
+        return actual is not None and bool(close(actual, expected).all())
+    if isinstance(expected, list | tuple):
+        listed = yours.tolist() if isinstance(yours, Tensor) and yours.ndim else yours
+        if not isinstance(listed, list | tuple) or len(listed) != len(expected):
+            return False
+        return all(map(agree, listed, expected))
+    if isinstance(expected, bool) or expected is None or isinstance(expected, str):
+        single = yours.item() if isinstance(yours, Tensor) and yours.ndim == 0 else yours
+        return type(single) is type(expected) and bool(single == expected)
+    return agree(yours, torch.tensor(float(expected)))
+
+
+def _as_tensor(yours: Any, expected: Tensor) -> Tensor | None:
+    """A tensor of the expected shape, or a number where that is a scalar; None otherwise."""
+    if isinstance(yours, int | float) and not isinstance(yours, bool):
+        yours = torch.tensor(float(yours))
+    if not isinstance(yours, Tensor) or yours.shape != expected.shape or yours.is_complex():
+        return None
+    return yours.detach()
+
+
+def close(yours: Tensor, expected: Tensor) -> Tensor:
+    """Which elements are the same but for rounding? Two tensors of one shape; a bool for each."""
+    part = CLOSE_HALF if yours.dtype in _HALF or expected.dtype in _HALF else CLOSE
+    mine, right = yours.detach().double(), expected.detach().double()
+    largest = float(right.abs().max()) if right.numel() else 0.0
+    return torch.isclose(mine, right, rtol=part, atol=part * largest / 10, equal_nan=True)
+
+
+def difference(what: str, yours: Any, expected: Any) -> tuple[str, str]:
+    """The name of a difference, and a sentence on it. ``what`` is what was looked at.
+
+    >>> difference("result", torch.zeros(2), torch.tensor(3.0))[1]
+    'The result has the shape (2,); expected is a scalar.'
+    >>> difference("x.grad", torch.tensor([2.0, 6.0]), torch.tensor([1.0, 3.0]))
+    ('another value', 'Yours is twice what PyTorch computes, in every element.')
+    """
+    called = "The result" if what == "result" else f"`{what}`"
+    if yours is None:
+        return _nothing(what)
+    if not isinstance(expected, Tensor):
+        told = f"{described(yours)}; expected is {described(expected)}."
+        return "another value", f"{called} is {told}"
+    if isinstance(yours, int | float):
+        yours = torch.tensor(float(yours))
+    if not isinstance(yours, Tensor):
+        return "kind", f"{called} is a {type(yours).__name__}, and a tensor is needed."
+    if yours.is_complex():
+        return "kind", f"{called} holds complex numbers, and real ones are needed."
+    if yours.shape != expected.shape:
+        told = f"{_sized('has', yours)}; expected {_sized('is', expected)}."
+        return "shape", f"{called} {told}"
+    if place := _not_finite(what, yours, expected):
+        return "not a number", f"{called} is not finite: {place}."
+    return "another value", compare(observe(yours), observe(expected)).said
+
+
+def _nothing(what: str) -> tuple[str, str]:
+    if what == "result":
+        return "nothing returned", "It returned None. Does every path through it end in a return?"
+    return "nothing there", f"`{what}` is None: nothing was put there."
+
+
+def _sized(verb: str, tensor: Tensor) -> str:
+    return f"{verb} the shape {shape(tensor.shape)}" if tensor.ndim else "is a scalar"
+
+
+def _not_finite(what: str, yours: Tensor, expected: Tensor) -> str:
+    """Which element is NaN or infinite where a number is expected? "" for none."""
+    odd = (~yours.isfinite() & expected.isfinite()).flatten()
+    if not bool(odd.any()):
+        return ""
+    index = int(odd.nonzero()[0])
+    value = number(yours.detach().flatten()[index].item())
+    return f"{element(what, index, yours.shape)} is {value}"

@@ -1,0 +1,1 @@
+"""Answers that people give, right and wrong: the checks are proven on them."""
