@@ -45,15 +45,29 @@ class Step(NamedTuple):
     node: the autograd node; an ``AccumulateGrad`` at a leaf.
     op: the learner's op that made it; ``None`` at a leaf or if it was not recorded.
     incoming: the upstream gradient, one for each output of the node's forward op, summed.
-    sent: what it sent on, edge by edge; empty at a leaf.
+    outgoing: what it sent on, one gradient for each of its ``next_functions``; empty at a leaf.
     leaf: the leaf, at a leaf; ``incoming[0]`` is then what is added to its ``.grad``.
     """
 
     node: Node
     op: Op | None
     incoming: Gradients
-    sent: tuple[Flow, ...]
+    outgoing: Gradients
     leaf: Tensor | None
+
+    @property
+    def sent(self) -> tuple[Flow, ...]:
+        """What it sent on, edge by edge; empty at a leaf."""
+        return tuple(
+            Flow(place, target, slot, self.outgoing[place])
+            for place, (target, slot) in enumerate(self.node.next_functions)
+            if target is not None
+        )
+
+
+_step: Callable[[tuple[Node, Op | None, Gradients, Gradients, Tensor | None]], Step]
+_step = partial(tuple.__new__, Step)
+"""``Step(...)`` runs code in Python, for every node; this makes the same in C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,19 +232,10 @@ def _steps(
     """
     last_of = _last_senders(visits, links, set(arrivals))
     for n, (node, incoming, sent) in enumerate(visits):
-        flows = [
-            _flow((place, target, slot, _detached(sent[place])))
-            for place, (target, slot) in enumerate(links[node])
-            if target is not None
-        ]
-        yield Step(node, owners[node], tuple(map(_detached, incoming)), tuple(flows), None)
+        yield _step((node, owners[node], _detached(incoming), _detached(sent), None))
         for leaf in last_of.get(n, ()):
             variable: Tensor = leaf.variable  # type: ignore[attr-defined]
             yield Step(leaf, None, (arrivals[leaf],), (), variable)
-
-
-_flow: Callable[[tuple[int, Node, int, Tensor | None]], Flow] = partial(tuple.__new__, Flow)
-"""``Flow(...)`` runs code in Python, for every edge; this is the same in C."""
 
 
 def _last_senders(
@@ -246,12 +251,14 @@ def _last_senders(
     return last
 
 
-def _detached(gradient: Tensor | None) -> Tensor | None:
+def _detached(gradients: Gradients) -> Gradients:
     """A learner's own backward or hook may send what hangs on a graph of its own."""
-    return gradient.detach() if gradient is not None and gradient.requires_grad else gradient
+    for gradient in gradients:
+        if gradient is not None and gradient.requires_grad:
+            return tuple(None if each is None else each.detach() for each in gradients)
+    return gradients
 
 
-@unrecorded
 def local_jacobian(node: Node, output: torch.Size, dtype: torch.dtype) -> list[Tensor] | None:
     """What is the Jacobian of one op, for each of its inputs?
 
@@ -284,12 +291,13 @@ def _untouched(owners: dict[Node, Op | None]) -> Iterator[None]:
     """Undo what a pass does beside computing gradients: random state, and retained gradients."""
     everything_recorded = None not in owners.values()
     retained = [(tensor, tensor.grad) for tensor in _retaining(everything_recorded)]
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            for tensor, grad in retained:
-                tensor.grad = grad
+    random_state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(random_state)
+        for tensor, grad in retained:
+            tensor.grad = grad
 
 
 def _retaining(everything_recorded: bool) -> list[Tensor]:

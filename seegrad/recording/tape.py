@@ -101,11 +101,12 @@ def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor] | None = None
     tape holds the engine's own. The hooks are gone when the block ends, however it ends.
     """
     tape = Tape()
+    note = tape.visits.append
 
     def visit(node: Node, sent: Gradients, incoming: Gradients) -> None:
         if keep is not None:
             incoming, sent = _kept(incoming, keep), _kept(sent, keep)
-        tape.visits.append(Visit(node, incoming, sent))
+        note(_visit((node, incoming, sent)))
 
     handles = [node.register_hook(partial(visit, node)) for node in nodes]
     try:
@@ -113,6 +114,10 @@ def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor] | None = None
     finally:
         for handle in handles:
             handle.remove()
+
+
+_visit: Callable[[tuple[Node, Gradients, Gradients]], Visit] = partial(tuple.__new__, Visit)
+"""``Visit(...)`` runs code in Python, for every node; this makes the same in C."""
 
 
 def _kept(gradients: Gradients, keep: Callable[[Tensor], Tensor]) -> Gradients:
