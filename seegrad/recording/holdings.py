@@ -82,7 +82,11 @@ class Holdings:
         dtype = tensor.dtype
         kept = content(tensor, dtype)
         hold.requires_grad = wanted = tensor.requires_grad
-        hold.version = now = version(tensor)
+        try:
+            now = tensor._version
+        except RuntimeError:
+            now = UNCOUNTED
+        hold.version = now
         hold.row = row = (
             VALUE, op, index, key, hold.serial,
             None if type(kept) is float else self._shape(tensor), dtype, wanted,

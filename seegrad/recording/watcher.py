@@ -117,8 +117,8 @@ class Recorder(TorchFunctionMode):
         self._number = -1  # the recording's that an op made now would belong to
         self._thread = 0
         self._around = ExitStack()
-        self._openly = (kept, self._end)
-        self._aside = (unrecorded(kept), unrecorded(self._end))
+        self._openly = (kept, self._settle)
+        self._aside = (unrecorded(kept), unrecorded(self._settle))
         self._special: dict[Any, Callable[..., Any]] = {
             **dict.fromkeys(_QUESTIONS, _ask),
             **dict.fromkeys(_REPLACEMENTS, self._replace),
@@ -210,34 +210,21 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """Record that ``frame`` called ``function``, and do it, by calling ``run``."""
         held: list[Hold] = []
-        look, end = self._aside if aside else self._openly
-        given = look(args, self._holdings, held)
-        by_name = look(flat(kwargs), self._holdings, held) if kwargs else ()
+        holdings = self._holdings
+        look, settle = self._aside if aside else self._openly
+        given = look(args, holdings, held)
+        by_name = look(flat(kwargs), holdings, held) if kwargs else ()
         first = sequence_number()
         try:
             result = run(*args, **kwargs)
         except Exception:
             self._stack[-1].failed = self._read(self._row(function, frame, given, by_name, first))
             raise
-        end(function, frame, given, by_name, first, held, result)
-        return result
-
-    def _end(
-        self,
-        function: Callable[..., Any],
-        frame: FrameType,
-        given: Row,
-        by_name: Row,
-        first: int,
-        held: list[Hold],
-        result: Any,
-    ) -> None:
-        """Give every tensor that the op made or changed its new value."""
-        holdings = self._holdings
-        if type(result) is Tensor and id(result) not in holdings.known and not _changed(held):
+        if aside or type(result) is not Tensor or id(result) in holdings.known or _changed(held):
+            settle(function, frame, given, by_name, first, held, result)
+        else:  # Most ops make one tensor and change none: they take this shorter way.
             holdings.remember(self._row(function, frame, given, by_name, first), 0, result)
-        else:
-            self._settle(function, frame, given, by_name, first, held, result)
+        return result
 
     def _settle(
         self,
@@ -249,13 +236,13 @@ class Recorder(TorchFunctionMode):
         held: list[Hold],
         result: Any,
     ) -> None:
-        """The same for an op that has several results, or none, or one that was there before."""
+        """Give every tensor that the op made or changed its new value."""
         holdings = self._holdings
         changed = _changed(held) or _changed_in_inference(held, function, result)
         outputs = list(_tensors_in(result))
         inputs = [hold() for hold in held]
         made = [
-            not (id(t) in holdings.known and any(t is given for given in inputs)) for t in outputs
+            not (id(t) in holdings.known and any(t is each for each in inputs)) for t in outputs
         ]
         if not any(made) and not changed:
             return
@@ -448,15 +435,10 @@ class Recorder(TorchFunctionMode):
 
 def _changed(held: Iterable[Hold]) -> list[Hold]:
     """Those of an op's inputs that it changed in place."""
-    changed = []
-    for hold in held:
-        tensor: Any = hold()
-        try:
-            if tensor._version != hold.version:
-                changed.append(hold)
-        except RuntimeError:  # an inference tensor: nobody counts its versions
-            return []
-    return changed
+    try:
+        return [hold for hold in held if hold()._version != hold.version]  # type: ignore[union-attr]
+    except RuntimeError:  # an inference tensor: nobody counts its versions
+        return []
 
 
 def _changed_in_inference(
