@@ -286,11 +286,11 @@ def itinerary(graph: Structure, run: Pass) -> tuple[Stop, ...]:
         vertex = vertex_of[step.node]
         remaining[vertex] -= 1
         totals.setdefault(vertex, _only(step))
-        for flow in step.sent:
-            edge = edge_of.get((step.node, flow.place))
-            if edge is not None and flow.gradient is not None:
-                sent.setdefault(vertex, []).append((edge, flow.gradient))
-                arrived.setdefault(edge.source, []).append((edge, flow.gradient))
+        for place, gradient in enumerate(step.outgoing):
+            edge = edge_of.get((step.node, place))
+            if edge is not None and gradient is not None:
+                sent.setdefault(vertex, []).append((edge, gradient))
+                arrived.setdefault(edge.source, []).append((edge, gradient))
         if not remaining[vertex]:
             came, left = tuple(arrived.get(vertex, ())), tuple(sent.get(vertex, ()))
             stops.append(Stop(vertex, came, totals[vertex], left))
