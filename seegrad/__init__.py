@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from seegrad.backward import Flow, Pass, Step, replay
 from seegrad.errors import FreedError, InputError
-from seegrad.functions.derivatives import jacobian_matrix, jvp, vjp
-from seegrad.functions.piecewise import breakpoints
-from seegrad.functions.reductions import per_sample_gradients
-from seegrad.functions.slopes import secant_errors
 from seegrad.recording import Recording, record
 
 if TYPE_CHECKING:
     from seegrad.course.tutor import check, hint, progress, reset, solution
+    from seegrad.functions.derivatives import jacobian_matrix, jvp, vjp
+    from seegrad.functions.piecewise import breakpoints
+    from seegrad.functions.reductions import per_sample_gradients
+    from seegrad.functions.slopes import secant_errors
     from seegrad.widgets.branches import branches
     from seegrad.widgets.cut import cut
     from seegrad.widgets.graph import graph
@@ -67,28 +67,41 @@ __all__ = [
     "vjp",
 ]
 
-_ON_DEMAND = {
+_LOADED_LATER = {
     "branches": "seegrad.widgets.branches",
+    "breakpoints": "seegrad.functions.piecewise",
     "check": "seegrad.course.tutor",
     "cut": "seegrad.widgets.cut",
     "graph": "seegrad.widgets.graph",
     "hint": "seegrad.course.tutor",
     "jacobian": "seegrad.widgets.jacobian",
+    "jacobian_matrix": "seegrad.functions.derivatives",
+    "jvp": "seegrad.functions.derivatives",
     "ledger": "seegrad.widgets.ledger",
+    "per_sample_gradients": "seegrad.functions.reductions",
     "predict": "seegrad.widgets.predict",
     "progress": "seegrad.course.tutor",
     "reduction": "seegrad.widgets.reduction",
     "reset": "seegrad.course.tutor",
+    "secant_errors": "seegrad.functions.slopes",
     "slope": "seegrad.widgets.slope",
     "solution": "seegrad.course.tutor",
+    "vjp": "seegrad.functions.derivatives",
 }
+"""What is not needed to record: matplotlib and anywidget, above all, are slow to import."""
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is first asked for now: matplotlib and anywidget are slow to import."""
-    if name in _ON_DEMAND:
-        return getattr(import_module(_ON_DEMAND[name]), name)
-    raise AttributeError(f"module 'seegrad' has no attribute {name!r}")
+    """Load a picture, a check or what is asked of a function when it is first asked for."""
+    if name not in _LOADED_LATER:
+        raise AttributeError(f"module 'seegrad' has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(_LOADED_LATER[name]), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """What Tab completes after ``seegrad.``, loaded or not."""
+    return list(__all__)
 
 
 def load_ipython_extension(shell: Any) -> None:

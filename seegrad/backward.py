@@ -10,6 +10,8 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress
 from typing import NamedTuple, cast
 
 import torch
@@ -20,7 +22,7 @@ from seegrad.collector import collector_waiting
 from seegrad.errors import FreedError, InputError
 from seegrad.formatting import shape as shape_text
 from seegrad.recording import Op, recorder, unrecorded
-from seegrad.recording.tape import Gradients, Visit, is_accumulator, listen, walk
+from seegrad.recording.tape import Gradients, Links, Visit, is_accumulator, listen, walk
 
 
 class Flow(NamedTuple):
@@ -43,15 +45,29 @@ class Step(NamedTuple):
     node: the autograd node; an ``AccumulateGrad`` at a leaf.
     op: the learner's op that made it; ``None`` at a leaf or if it was not recorded.
     incoming: the upstream gradient, one for each output of the node's forward op, summed.
-    sent: what it sent on, edge by edge; empty at a leaf.
+    outgoing: what it sent on, one gradient for each of its ``next_functions``; empty at a leaf.
     leaf: the leaf, at a leaf; ``incoming[0]`` is then what is added to its ``.grad``.
     """
 
     node: Node
     op: Op | None
     incoming: Gradients
-    sent: tuple[Flow, ...]
+    outgoing: Gradients
     leaf: Tensor | None
+
+    @property
+    def sent(self) -> tuple[Flow, ...]:
+        """What it sent on, edge by edge; empty at a leaf."""
+        return tuple(
+            Flow(place, target, slot, self.outgoing[place])
+            for place, (target, slot) in enumerate(self.node.next_functions)
+            if target is not None
+        )
+
+
+_step: Callable[[tuple[Node, Op | None, Gradients, Gradients, Tensor | None]], Step]
+_step = partial(tuple.__new__, Step)
+"""``Step(...)`` runs code in Python, for every node; this makes the same in C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,20 +119,19 @@ def replay(y: Tensor, v: Tensor | None = None) -> Pass:
     require_gradient(y)
     seed = seed_for(y, v)
     root = get_gradient_edge(y).node
-    nodes = walk([root])
-    leaves = [node for node in nodes if is_accumulator(node)]
     # Autograd refuses to start at a leaf whose gradient it is also asked for by node: a leaf's own
     # pass has one step, and needs no engine.
     if is_accumulator(root):
         return Pass(seed, (Step(root, None, (seed,), (), y),))
-    variables = [leaf.variable for leaf in leaves]  # type: ignore[attr-defined]
-    inner = [node for node in nodes if not is_accumulator(node)]
     with collector_waiting():
-        owners = recorder().owners(inner)
-        with _untouched(owners), listen(inner) as tape:
+        links = walk([root])
+        leaves = dict.fromkeys(filter(is_accumulator, links))
+        variables = [leaf.variable for leaf in leaves]  # type: ignore[attr-defined]
+        owners = recorder().owners(node for node in links if node not in leaves)
+        with _untouched(owners), listen(owners) as tape:
             totals = _differentiate(y, variables, seed)
         arrivals: dict[Node, Tensor | None] = dict(zip(leaves, totals, strict=True))
-        return Pass(seed, tuple(_steps(tape.visits, arrivals, owners)))
+        return Pass(seed, tuple(_steps(tape.visits, links, arrivals, owners)))
 
 
 def _differentiate(y: Tensor, variables: list[Tensor], seed: Tensor) -> tuple[Tensor | None, ...]:
@@ -148,8 +163,9 @@ def remembered(y: Tensor) -> list[Pass]:
         inner = [visit for visit in tape.visits if not is_accumulator(visit.node)]
         seed = inner[0].incoming[get_gradient_edge(y).output_nr] if inner else None
         if seed is not None:
-            owners = watcher.owners(visit.node for visit in inner)
-            steps = tuple(_steps(inner, arrivals, owners))
+            owners = watcher.owners([visit.node for visit in inner])
+            links = {visit.node: visit.node.next_functions for visit in inner}
+            steps = tuple(_steps(inner, links, arrivals, owners))
             passes.append(Pass(seed, steps, remembered=True))
     return passes
 
@@ -205,33 +221,44 @@ def seed_for(y: Tensor, v: Tensor | None) -> Tensor:
 
 
 def _steps(
-    visits: list[Visit], arrivals: dict[Node, Tensor | None], owners: dict[Node, Op | None]
+    visits: list[Visit],
+    links: dict[Node, Links],
+    arrivals: dict[Node, Tensor | None],
+    owners: dict[Node, Op | None],
 ) -> Iterator[Step]:
     """The visits as steps; each leaf right after the last node that sends to it, as in the engine.
 
     The engine takes the ready node with the highest sequence number, and a leaf's is the highest.
     """
-    edges = [visit.node.next_functions for visit in visits]
-    last_sender = {target: n for n, links in enumerate(edges) for target, _ in links}
+    last_of = _last_senders(visits, links, set(arrivals))
     for n, (node, incoming, sent) in enumerate(visits):
-        flows = [
-            Flow(place, target, slot, _detached(sent[place]))
-            for place, (target, slot) in enumerate(edges[n])
-            if target is not None
-        ]
-        yield Step(node, owners[node], tuple(map(_detached, incoming)), tuple(flows), None)
-        for leaf in dict.fromkeys([flow.target for flow in flows]):
-            if last_sender[leaf] == n and leaf in arrivals:
-                variable: Tensor = leaf.variable  # type: ignore[attr-defined]
-                yield Step(leaf, None, (arrivals[leaf],), (), variable)
+        yield _step((node, owners[node], _detached(incoming), _detached(sent), None))
+        for leaf in last_of.get(n, ()):
+            variable: Tensor = leaf.variable  # type: ignore[attr-defined]
+            yield Step(leaf, None, (arrivals[leaf],), (), variable)
 
 
-def _detached(gradient: Tensor | None) -> Tensor | None:
+def _last_senders(
+    visits: list[Visit], links: dict[Node, Links], leaves: set[Node]
+) -> dict[int, list[Node]]:
+    """The leaves that a visit is the last to send to, by the visit's place."""
+    last: dict[int, list[Node]] = {}
+    for n in reversed(range(len(visits))):
+        for target, _ in links[visits[n].node]:
+            if target in leaves:
+                leaves.remove(target)
+                last.setdefault(n, []).append(target)
+    return last
+
+
+def _detached(gradients: Gradients) -> Gradients:
     """A learner's own backward or hook may send what hangs on a graph of its own."""
-    return gradient.detach() if gradient is not None and gradient.requires_grad else gradient
+    for gradient in gradients:
+        if gradient is not None and gradient.requires_grad:
+            return tuple(None if each is None else each.detach() for each in gradients)
+    return gradients
 
 
-@unrecorded
 def local_jacobian(node: Node, output: torch.Size, dtype: torch.dtype) -> list[Tensor] | None:
     """What is the Jacobian of one op, for each of its inputs?
 
@@ -264,22 +291,38 @@ def _untouched(owners: dict[Node, Op | None]) -> Iterator[None]:
     """Undo what a pass does beside computing gradients: random state, and retained gradients."""
     everything_recorded = None not in owners.values()
     retained = [(tensor, tensor.grad) for tensor in _retaining(everything_recorded)]
-    with torch.random.fork_rng(devices=[]):
-        try:
-            yield
-        finally:
-            for tensor, grad in retained:
-                tensor.grad = grad
+    random_state = torch.get_rng_state()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(random_state)
+        for tensor, grad in retained:
+            tensor.grad = grad
 
 
 def _retaining(everything_recorded: bool) -> list[Tensor]:
     """The inner tensors of a graph that the learner called ``retain_grad()`` on.
 
-    Autograd cannot list them. The recorder knows those it saw; if part of the graph was not
-    recorded, the rest is looked for among everything Python holds.
+    Autograd cannot list them, and nothing on their nodes tells. The recorder knows those it saw; if
+    part of the graph was not recorded, the rest is looked for among everything Python holds.
     """
-    if everything_recorded:
-        return [tensor for tensor in recorder().tensors() if tensor.retains_grad]
-    # The type is asked for, not the object: some answer isinstance with code of their own.
-    held = [thing for thing in gc.get_objects() if issubclass(type(thing), Tensor)]
-    return [tensor for tensor in held if tensor.retains_grad]
+    tensors = recorder().tensors() if everything_recorded else _all_tensors()
+    return [tensor for tensor in tensors if tensor.retains_grad]
+
+
+def _all_tensors() -> Iterator[Tensor]:
+    """Every tensor that Python holds.
+
+    There may be millions of other things: they are passed over by type, and without running any
+    code in Python. (Not by ``isinstance``: some things answer that with code of their own.)
+    """
+    things = gc.get_objects()
+    return compress(things, map(_tensor_types().__contains__, map(type, things)))
+
+
+def _tensor_types() -> set[type]:
+    """Tensor and all classes that are made from it."""
+    types = [Tensor]
+    for each in types:  # the list grows while it is read
+        types.extend(type.__subclasses__(each))
+    return set(types)

@@ -16,7 +16,7 @@ from torch.autograd.graph import Node, get_gradient_edge
 
 from seegrad.backward import Pass, Step
 from seegrad.recording import Op, Recorder, Value, recorder, unrecorded
-from seegrad.recording.tape import is_accumulator, walk
+from seegrad.recording.tape import Links, is_accumulator, walk
 
 Link = tuple[Node, int]
 """One edge of autograd's graph: a node, and which of its ``next_functions``."""
@@ -136,25 +136,28 @@ class _Builder:
 
     def build(self, y: Tensor) -> Structure:
         nodes = walk([get_gradient_edge(y).node])
-        for node in nodes:
-            self._place(node)
-        root = self.of_node[nodes[0]]
+        leaves = dict.fromkeys(filter(is_accumulator, nodes))
+        owners = self.watcher.owners(node for node in nodes if node not in leaves)
+        for leaf in leaves:
+            self._place_leaf(leaf)
+        for node, op in owners.items():
+            self._place(node, op)
+        root = self.of_node[next(iter(nodes))]
         if root.value is None or root.kind == "op":
             root.value = self.watcher.value(y)
-        for node in nodes:
-            self._connect(node)
+        for node, links in nodes.items():
+            self._connect(node, links)
         while self.unread:
             self._read_inputs(self.unread.pop())
         return Structure(_inputs_first(root, self.edges), tuple(self.edges), root)
 
-    def _place(self, node: Node) -> None:
-        """Find the vertex that ``node`` belongs to, or make one."""
-        if is_accumulator(node):
-            leaf: Tensor = node.variable  # type: ignore[attr-defined]
-            vertex = Vertex("leaf", self.watcher.value(leaf), nodes=[node], leaf=leaf)
-            self.of_node[node] = self.of_leaf[id(leaf)] = vertex
-            return
-        op = self.watcher.owner(node)
+    def _place_leaf(self, node: Node) -> None:
+        leaf: Tensor = node.variable  # type: ignore[attr-defined]
+        vertex = Vertex("leaf", self.watcher.value(leaf), nodes=[node], leaf=leaf)
+        self.of_node[node] = self.of_leaf[id(leaf)] = vertex
+
+    def _place(self, node: Node, op: Op | None) -> None:
+        """Find the vertex of the op that made ``node``, or make one."""
         owner = Vertex("op") if op is None else self._vertex_of(op)
         owner.nodes.append(node)
         self.of_node[node] = owner
@@ -165,10 +168,10 @@ class _Builder:
             self.unread.append(self.of_op[op])
         return self.of_op[op]
 
-    def _connect(self, node: Node) -> None:
+    def _connect(self, node: Node, links: Links) -> None:
         """Add the edges along which ``node`` sends gradients to other vertices."""
         target = self.of_node[node]
-        for link, (child, _) in enumerate(node.next_functions):
+        for link, (child, _) in enumerate(links):
             if child is not None and self.of_node[child] is not target:
                 source = self.of_node[child]
                 place = self._input_place(source, target)
@@ -283,11 +286,11 @@ def itinerary(graph: Structure, run: Pass) -> tuple[Stop, ...]:
         vertex = vertex_of[step.node]
         remaining[vertex] -= 1
         totals.setdefault(vertex, _only(step))
-        for flow in step.sent:
-            edge = edge_of.get((step.node, flow.place))
-            if edge is not None and flow.gradient is not None:
-                sent.setdefault(vertex, []).append((edge, flow.gradient))
-                arrived.setdefault(edge.source, []).append((edge, flow.gradient))
+        for place, gradient in enumerate(step.outgoing):
+            edge = edge_of.get((step.node, place))
+            if edge is not None and gradient is not None:
+                sent.setdefault(vertex, []).append((edge, gradient))
+                arrived.setdefault(edge.source, []).append((edge, gradient))
         if not remaining[vertex]:
             came, left = tuple(arrived.get(vertex, ())), tuple(sent.get(vertex, ()))
             stops.append(Stop(vertex, came, totals[vertex], left))

@@ -13,8 +13,9 @@ import torch.nn.functional as F
 
 import seegrad
 from seegrad.drawing.cut_scene import Cutting
-from seegrad.functions.rewriting import detached, pieces, plain, written
+from seegrad.functions.rewriting import detached
 from seegrad.functions.severing import HOWS, Place, facts, severed
+from seegrad.functions.written import pieces, plain, written
 
 weight = torch.tensor([0.5, -1.0, 2.0], requires_grad=True)
 slope = 3.0

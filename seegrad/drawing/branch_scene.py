@@ -30,8 +30,8 @@ from seegrad.functions.piecewise import (
     scan,
     walk,
 )
-from seegrad.functions.rewriting import Written, written
 from seegrad.functions.rounding import Rounding, decimal, roundings
+from seegrad.functions.written import Written, written
 from seegrad.recording import Recorder, unrecorded
 from seegrad.recording.snapshot import COMPLETE
 

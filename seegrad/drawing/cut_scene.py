@@ -19,7 +19,7 @@ from seegrad.drawing.layout import Box, Layout, Link, Point, layout
 from seegrad.errors import InputError
 from seegrad.functions.asking import element
 from seegrad.functions.definition import define, parameter_names
-from seegrad.functions.rewriting import Edit, detached, paused, plain, written
+from seegrad.functions.rewriting import detached, paused
 from seegrad.functions.severing import (
     HOWS,
     Facts,
@@ -30,6 +30,7 @@ from seegrad.functions.severing import (
     same_numbers,
     severed,
 )  # fmt: skip
+from seegrad.functions.written import Edit, plain, written
 from seegrad.recording import Op
 from seegrad.recording.names import name_of
 from seegrad.recording.snapshot import COMPLETE, keep

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import builtins
 import dis
 import inspect
-import linecache
 import sys
 import textwrap
 from collections import deque
@@ -21,6 +19,7 @@ from torch import dtype as torch_dtype
 from torch.overrides import resolve_name
 
 from seegrad import formatting
+from seegrad.functions.written import written
 from seegrad.recording.snapshot import COMPLETE
 
 
@@ -62,11 +61,10 @@ def define(f: Callable[..., Any]) -> Definition:
     """
     if not isinstance(f, FunctionType):
         return _named(f)
-    node, source = _find(f.__code__)
-    if node is None:
+    function = written(f)
+    if function is None:
         return Definition("f", ("f = ...",), (), _no_source("f"))
-    lines, name = _spell(node, source)
-    return Definition(name, tuple(lines), *_surroundings(f, name))
+    return Definition(function.name, tuple(function.lines()), *_surroundings(f, function.name))
 
 
 def parameter_names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
@@ -95,61 +93,6 @@ def _named(f: object) -> Definition:
 
 def _no_source(name: str) -> str:
     return f"The source of {name} is not to be had: put your own {name} here."
-
-
-# The source of one function
-
-
-def _find(code: CodeType) -> tuple[ast.Lambda | ast.FunctionDef | None, str]:
-    """The syntax tree of the function that was compiled to ``code``, and the source it stands in.
-
-    The whole file is read: Python's own ``inspect.getsource`` takes a lambda's line for its source.
-    """
-    source = "".join(linecache.getlines(code.co_filename))
-    try:
-        tree = ast.parse(source)
-    except SyntaxError:
-        return None, source
-    kind = ast.Lambda if code.co_name == "<lambda>" else ast.FunctionDef
-    inside = _spans(code)
-    found = [
-        node for node in ast.walk(tree) if isinstance(node, kind) and _covers(node, inside)
-        and (isinstance(node, ast.Lambda) or node.name == code.co_name)
-    ]  # fmt: skip
-    # Of lambdas within each other, all cover the innermost's code: it is the smallest.
-    return min(found, key=_extent, default=None), source
-
-
-def _spans(code: CodeType) -> list[tuple[int, int]]:
-    """Where the code's instructions begin, as line and column."""
-    places = [(line, column) for line, _, column, _ in code.co_positions() if line and column]
-    return [place for place in places if place[0] >= code.co_firstlineno]
-
-
-def _covers(node: ast.Lambda | ast.FunctionDef, places: list[tuple[int, int]]) -> bool:
-    body = node.body if isinstance(node.body, list) else [node.body]
-    first, last = body[0], body[-1]
-    begin = (first.lineno, first.col_offset)
-    end = (last.end_lineno or 0, last.end_col_offset or 0)
-    return bool(places) and all(begin <= place <= end for place in places)
-
-
-def _extent(node: ast.Lambda | ast.FunctionDef) -> tuple[int, int]:
-    lines = (node.end_lineno or 0) - node.lineno
-    return lines, (node.end_col_offset or 0) - node.col_offset
-
-
-def _spell(
-    node: ast.Lambda | ast.FunctionDef, source: str, name: str = "f"
-) -> tuple[list[str], str]:
-    """The definition, and the name it gives: a lambda is assigned to ``name``."""
-    text = ast.get_source_segment(source, node, padded=True) or ast.unparse(node)
-    if isinstance(node, ast.FunctionDef):
-        return textwrap.dedent(text).splitlines(), node.name
-    text = text.strip()
-    # Inside the call it was written in, a lambda may go over several lines; alone it may not.
-    whole = f"({text})" if len(text.splitlines()) > 1 else text
-    return f"{name} = {whole}".splitlines(), name
 
 
 # What it uses
@@ -226,11 +169,8 @@ def _globals(code: CodeType) -> Iterator[str]:
 
 def _own(name: str, f: FunctionType) -> list[str]:
     """The definition of a function of the learner's that f calls by ``name``."""
-    node, source = _find(f.__code__)
-    if node is None or (isinstance(node, ast.FunctionDef) and node.name != name):
-        return []
-    lines, _ = _spell(node, source, name)
-    return lines
+    function = written(f, name)
+    return function.lines() if function is not None and function.name == name else []
 
 
 def _installed(thing: object) -> bool:

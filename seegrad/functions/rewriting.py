@@ -1,4 +1,4 @@
-"""The learner's function as text, and the same text with an edge of its graph cut in it.
+"""The text of a learner's function with an edge of its graph cut in it.
 
 A call that ran is found again in the syntax tree by its span; the tensor that an edge brings to it
 is one of its operands. ``.detach()`` is written behind that operand, with brackets only where
@@ -8,210 +8,24 @@ Python needs them: each spelling is parsed and compared with the tree that is me
 from __future__ import annotations
 
 import ast
-import linecache
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
-from dataclasses import dataclass
-from functools import lru_cache
 from inspect import getclosurevars, signature
-from types import CodeType, FunctionType
 from typing import Any, Literal
 
+from seegrad.functions.written import (
+    FUNCTIONS,
+    Edit,
+    Text,
+    Written,
+    bracketed,
+    edited,
+    plain,
+    position,
+)
 from seegrad.recording import Op, Value
-from seegrad.recording.source import Site
 
-ADDED, END = "\ue000", "\ue001"
-"""Around what was written into a text; ``plain`` takes them out again."""
-
-Definition = ast.Lambda | ast.FunctionDef
-_DEFINITIONS = (ast.Lambda, ast.FunctionDef)
 _NO_GRAD = "with torch.no_grad():"
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Replace ``text[start:end]``; of edits at one place the lower ``rank`` comes first."""
-
-    start: int
-    end: int
-    text: str
-    rank: int = 0
-
-
-class Text:
-    """Python source with its syntax tree, and where in it each node stands (in characters)."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.tree = ast.parse(text)
-        self._starts = [0]
-        for line in text.splitlines(keepends=True):
-            self._starts.append(self._starts[-1] + len(line))
-        self._lines = text.splitlines()
-
-    def offset(self, line: int, byte: int) -> int:
-        """Where a place of the syntax tree's (line from 1, column in bytes) is in the text."""
-        return self._starts[line - 1] + len(self._lines[line - 1].encode()[:byte].decode())
-
-    def line_start(self, line: int) -> int:
-        """Where a line begins."""
-        return self._starts[line - 1]
-
-    def span(self, node: ast.AST) -> tuple[int, int]:
-        """First character of a node, and the one past its last."""
-        line, column, last, end = _position(node)
-        return self.offset(line, column), self.offset(last, end)
-
-    def of(self, node: ast.AST) -> str:
-        """How a node is written."""
-        start, end = self.span(node)
-        return self.text[start:end]
-
-    def at(self, site: Site) -> ast.expr | ast.AugAssign | None:
-        """The outermost node that stands exactly at this place of the learner's code."""
-        if site.span is None:
-            return None
-        first, last, start, end = site.span
-        here = self._starts[first - 1] + start, self._starts[last - 1] + end
-        kinds = ast.expr | ast.AugAssign
-        return next((n for n in _nodes(self.tree, kinds) if self.span(n) == here), None)
-
-    def around(self, node: ast.AST, kinds: Any) -> Iterator[ast.AST]:
-        """The nodes of some kinds that contain this one, the outermost first."""
-        start, end = self.span(node)
-        for outer in _nodes(self.tree, kinds):
-            first, last = self.span(outer)
-            if first <= start and end <= last:
-                yield outer
-
-
-def _nodes(tree: ast.AST, kinds: Any) -> Iterator[Any]:
-    return (node for node in ast.walk(tree) if isinstance(node, kinds))
-
-
-def _position(node: Any) -> tuple[int, int, int, int]:
-    first = min([node, *getattr(node, "decorator_list", [])], key=lambda part: part.lineno)
-    if first is node:
-        return node.lineno, node.col_offset, node.end_lineno, node.end_col_offset
-    return first.lineno, node.col_offset, node.end_lineno, node.end_col_offset
-
-
-@lru_cache(maxsize=64)
-def _parsed(text: str) -> Text | None:
-    try:
-        return Text(text)
-    except SyntaxError:
-        return None
-
-
-def text_of(filename: str) -> Text | None:
-    """A file or a notebook's cell; ``None`` where its source is not to be had."""
-    return _parsed("".join(linecache.getlines(filename)))
-
-
-# The function
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Written:
-    """A function as the learner wrote it.
-
-    ``file`` has its text, ``node`` is its definition there.
-    """
-
-    function: FunctionType
-    file: Text
-    node: Definition
-
-    @property
-    def filename(self) -> str:
-        """The file, or what stands for a notebook's cell."""
-        return self.function.__code__.co_filename
-
-    @property
-    def name(self) -> str:
-        """What it is called in ``lines()``: "f" for a lambda."""
-        return "f" if isinstance(self.node, ast.Lambda) else self.node.name
-
-    def holds(self, site: Site) -> bool:
-        """Does this place lie in the function?"""
-        start, end = self.file.span(self.node)
-        if site.filename != self.filename or site.span is None:
-            return False
-        first, last, begin, stop = site.span
-        at = self.file.line_start(first) + begin, self.file.line_start(last) + stop
-        return start <= at[0] and at[1] <= end
-
-    @property
-    def first_line(self) -> int:
-        """The number, in its file, of the first of ``lines()``."""
-        return _position(self.node)[0]
-
-    def lines(self, edits: Iterable[Edit] = ()) -> list[str]:
-        """The function's text with edits, not indented; a lambda is given its name."""
-        start, end = self.file.span(self.node)
-        changed = edited(self.file.text, edits, start, end)
-        if isinstance(self.node, ast.Lambda):
-            if changed.startswith(f"{ADDED}def "):
-                return changed.split("\n")
-            return f"f = {_bracketed(changed)}".split("\n")
-        depth = self.node.col_offset
-        first, *rest = changed.split("\n")
-        return [first, *(_dedented(line, depth) for line in rest)]
-
-
-def _bracketed(expression: str) -> str:
-    """On a line of its own, an expression that goes over several lines needs brackets."""
-    return f"({expression})" if "\n" in expression else expression
-
-
-def _dedented(line: str, depth: int) -> str:
-    added = line.startswith(ADDED)
-    bare = line.removeprefix(ADDED)
-    return (ADDED if added else "") + (bare[depth:] if not bare[:depth].strip() else bare)
-
-
-def written(f: Any) -> Written | None:
-    """Where is f written? ``None`` for what has no source: a builtin, a module, a partial.
-
-    >>> written(len) is None
-    True
-    """
-    if not isinstance(f, FunctionType):
-        return None
-    file = text_of(f.__code__.co_filename)
-    if file is None:
-        return None
-    holds = [node for node in _nodes(file.tree, _DEFINITIONS) if _compiles_to(file, node, f)]
-    if not holds:
-        return None
-    node = holds[-1]  # ``ast.walk`` goes from the outside inwards
-    return Written(f, file, node)
-
-
-def _compiles_to(file: Text, node: Definition, f: FunctionType) -> bool:
-    """Does the code of f come from within this definition, and begin where it does?"""
-    if isinstance(node, ast.FunctionDef):
-        return node.name == f.__name__ and _position(node)[0] == f.__code__.co_firstlineno
-    start, end = file.span(node.body)
-    places = _places(f.__code__)
-    if f.__name__ != "<lambda>" or not places or max(p[2] for p in places) > len(file._lines):
-        return False
-    return all(
-        start <= file.offset(line, column) and file.offset(last, stop) <= end
-        for line, column, last, stop in places
-    )
-
-
-def _places(code: CodeType) -> list[tuple[int, int, int, int]]:
-    return [
-        (line, column, last, end)
-        for line, last, column, end in code.co_positions()
-        if line is not None and last is not None and column is not None and end
-    ]
-
-
-# Cuts
 
 
 def detached(
@@ -259,7 +73,7 @@ def paused(function: Written, ops: Iterable[Op]) -> list[Edit]:
 
 def _runs_in(function: Written, node: ast.AST) -> bool:
     """Is this computed by a statement of the function, not within a lambda or a comprehension?"""
-    scopes = (*_DEFINITIONS, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
+    scopes = (*FUNCTIONS, ast.ListComp, ast.GeneratorExp, ast.SetComp, ast.DictComp)
     innermost = [None, *function.file.around(node, scopes)][-1]
     return innermost is function.node
 
@@ -275,7 +89,7 @@ def _variable(number: int) -> str:
 
 def _paused_in_def(file: Text, node: ast.AST, variable: str) -> list[Edit]:
     statement = list(file.around(node, ast.stmt))[-1]
-    line, indent, last, _ = _position(statement)
+    line, indent, last, _ = position(statement)
     start = file.line_start(line)
     alone = not file.text[start : file.offset(line, indent)].strip()
     if not alone or hasattr(statement, "body"):
@@ -287,7 +101,7 @@ def _paused_in_def(file: Text, node: ast.AST, variable: str) -> list[Edit]:
             Edit(start, start, f"{margin}{_NO_GRAD}\n"),
             *(Edit(at, at, "    ", 1) for at in inside),
         ]
-    above = f"{margin}{_NO_GRAD}\n{margin}    {variable} = {_bracketed(file.of(node))}\n"
+    above = f"{margin}{_NO_GRAD}\n{margin}    {variable} = {bracketed(file.of(node))}\n"
     return [Edit(start, start, above), _replaced(file, node, variable)]
 
 
@@ -301,7 +115,7 @@ def _paused_in_lambda(
     before = [f"def {function.name}({ast.unparse(node.args)}):"]
     edits = []
     for number, part in enumerate(paused_nodes):
-        severed = _bracketed(file.of(part))
+        severed = bracketed(file.of(part))
         before += [f"    {_NO_GRAD}", f"        {_variable(number)} = {severed}"]
         edits.append(_replaced(file, part, _variable(number)))
     _, end = file.span(node)
@@ -348,38 +162,6 @@ def _dump_with(file: Text, node: ast.AST, change: Callable[[Any], ast.expr]) -> 
             return change(visited) if visited is target else self.generic_visit(visited)
 
     return ast.dump(Change().visit(tree))
-
-
-def edited(text: str, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> str:
-    """``text[start:end]`` with edits, each between marks."""
-    parts, at = [], start
-    for edit in sorted(set(edits), key=lambda edit: (edit.start, edit.rank)):
-        if edit.start < at:
-            continue  # inside what was replaced
-        parts.append(text[at : edit.start])
-        # A mark never spans a line's end: each line is shown on its own.
-        parts.append(
-            "\n".join(f"{ADDED}{line}{END}" if line else "" for line in edit.text.split("\n"))
-        )
-        at = edit.end
-    return "".join([*parts, text[at:end]])
-
-
-def plain(text: str) -> str:
-    """The text without marks."""
-    return text.replace(ADDED, "").replace(END, "")
-
-
-def pieces(line: str) -> list[tuple[str, bool]]:
-    """A line in parts: the text, and whether it was added."""
-    parts = []
-    for number, part in enumerate(line.split(ADDED)):
-        added, end, rest = part.partition(END)
-        if number and end:
-            parts += [(added, True), (rest, False)]
-        else:
-            parts.append((part, False))
-    return [(text, added) for text, added in parts if text]
 
 
 # Which part of an expression an input is

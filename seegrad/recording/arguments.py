@@ -63,6 +63,6 @@ def _kept(argument: Any, holdings: Holdings, held: list[Hold]) -> Any:
     return kept(argument, holdings, held)
 
 
-def kept_by_name(arguments: dict[str, Any], holdings: Holdings, held: list[Hold]) -> Row:
-    """The same for arguments given by name: name, argument, name, argument, …."""
-    return kept(chain.from_iterable(arguments.items()), holdings, held)
+def flat(by_name: dict[str, Any]) -> Iterable[Any]:
+    """Arguments given by name, as they are kept: name, argument, name, argument, …."""
+    return chain.from_iterable(by_name.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
 from torch import Tensor
@@ -42,6 +42,8 @@ OUT_OF_DATE = -2
 class Holdings:
     """The tensors that were seen and are alive, each with what it holds now.
 
+    ``known`` has the hold on each, by the tensor's ``id``.
+
     ``newest`` are rows that are held until Python's garbage collector has been round; it comes
     every 700 objects. It goes through what is held from elsewhere in the order it was made, so
     it finds the values an op used before the op, and stops tracking the one after the other.
@@ -50,26 +52,18 @@ class Holdings:
 
     def __init__(self, numbers: Iterator[int]) -> None:
         self._numbers = numbers
-        self._known: dict[int, Hold] = {}
+        self.known: dict[int, Hold] = {}
         self.newest: list[Row] = []
         self._owners: Owners | None = None
         self._when_gone = self._forget
 
     def _forget(self, hold: Hold) -> None:
-        self._known.pop(hold.row[KEY], None)
+        self.known.pop(hold.row[KEY], None)
         self._owners = None
-
-    def knows(self, tensor: Tensor) -> bool:
-        """Was this tensor seen before?"""
-        return id(tensor) in self._known
-
-    def known(self, tensor: Tensor) -> Hold | None:
-        """The hold on a tensor that was seen before."""
-        return self._known.get(id(tensor))
 
     def hold(self, tensor: Tensor) -> Hold:
         """The hold on any tensor, brought up to date."""
-        hold = self._known.get(id(tensor))
+        hold = self.known.get(id(tensor))
         if hold is not None:
             try:
                 if hold.version == tensor._version and hold.requires_grad is tensor.requires_grad:
@@ -81,12 +75,12 @@ class Holdings:
     def remember(self, op: Row | None, index: int, tensor: Tensor) -> Hold:
         """Output ``index`` of ``op`` is what ``tensor`` holds from now on."""
         key = id(tensor)
-        hold = self._known.get(key)
+        hold = self.known.get(key)
         if hold is None:
-            hold = self._known[key] = Hold(tensor, self._when_gone)
+            hold = self.known[key] = Hold(tensor, self._when_gone)
             hold.serial = next(self._numbers)
-        kept = content(tensor)
-        shape = None if isinstance(kept, float) else self._shape(tensor)
+        dtype = tensor.dtype
+        kept = content(tensor, dtype)
         hold.requires_grad = wanted = tensor.requires_grad
         try:
             now = tensor._version
@@ -94,7 +88,8 @@ class Holdings:
             now = UNCOUNTED
         hold.version = now
         hold.row = row = (
-            VALUE, op, index, key, hold.serial, shape, tensor.dtype, wanted,
+            VALUE, op, index, key, hold.serial,
+            None if type(kept) is float else self._shape(tensor), dtype, wanted,
             wanted and tensor.is_leaf, tensor._is_view(), now, kept,
         )  # fmt: skip
         self._owners = None
@@ -132,11 +127,11 @@ class Holdings:
         Other views of that one are looked at when they are next used: autograd does so too.
         """
         base = tensor._base
-        if base is not None and self.known(base) is not None:
+        if base is not None and id(base) in self.known:
             yield base
         while hold is not None and (source := hold.shared_with()) is not None:
             yield source
-            hold = self.known(source)
+            hold = self.known.get(id(source))
 
     # A tensor that changed, or came to be, where nobody could see it
 
@@ -170,17 +165,17 @@ class Holdings:
 
     def tensor(self, value: Row) -> Tensor | None:
         """The tensor whose value this is or was, while it lives."""
-        hold = self._known.get(value[KEY])
+        hold = self.known.get(value[KEY])
         return hold() if hold is not None and hold.serial == value[SERIAL] else None
 
     def tensors(self) -> list[Tensor]:
         """The tensors that were seen and are alive."""
-        return [tensor for hold in list(self._known.values()) if (tensor := hold()) is not None]
+        return [tensor for hold in list(self.known.values()) if (tensor := hold()) is not None]
 
     def ops(self) -> list[Row]:
         """Every op whose result can still be asked for, in the order they ran."""
         found: dict[int, Row] = {}
-        pending = [hold.row[MADE_BY] for hold in list(self._known.values())]
+        pending = [hold.row[MADE_BY] for hold in list(self.known.values())]
         while pending:
             op = pending.pop()
             if op is not None and id(op) not in found:
@@ -188,11 +183,11 @@ class Holdings:
                 pending.extend(value[MADE_BY] for value in inputs_of(op))
         return sorted(found.values(), key=itemgetter(NUMBER))
 
-    def owner(self, node: Node) -> Row | None:
-        """Which op made this autograd node? ``None`` if no recorded one did."""
+    def owners(self, nodes: Iterable[Node]) -> dict[Node, Row | None]:
+        """Which op made each of these autograd nodes? ``None`` if no recorded one did."""
         if self._owners is None:
             self._owners = Owners(self.ops())
-        return self._owners.of(node)
+        return self._owners.of(nodes)
 
 
 def version(tensor: Tensor) -> int:

@@ -15,14 +15,13 @@ class Owners:
 
     An op's range may lie within another's: the inner one owns it.
 
-    >>> owners = Owners([])
-    >>> owners.of_number(3) is None
+    >>> Owners([]).of_number(3) is None
     True
     """
 
     def __init__(self, ops: Iterable[Row]):
         self._starts: list[int] = []
-        self._owners: list[Row | None] = []
+        self._owners: list[Row | None] = [None]  # the first is of the numbers before any start
         enclosing: list[Row] = []
         for op in sorted((op for op in ops if _makes_nodes(op)), key=_outermost_first):
             self._close(enclosing, op[FIRST_NODE])
@@ -40,14 +39,14 @@ class Owners:
         self._starts.append(number)
         self._owners.append(owner)
 
-    def of(self, node: Node) -> Row | None:
-        """The op that made ``node``; ``None`` if no recorded one did."""
-        return self.of_number(node._sequence_nr())
-
     def of_number(self, number: int) -> Row | None:
-        """The op that made the node of this number."""
-        place = bisect_right(self._starts, number) - 1
-        return self._owners[place] if place >= 0 else None
+        """The op that made the node of this number; ``None`` if no recorded one did."""
+        return self._owners[bisect_right(self._starts, number)]
+
+    def of(self, nodes: Iterable[Node]) -> dict[Node, Row | None]:
+        """The op that made each node."""
+        starts, owners = self._starts, self._owners
+        return {node: owners[bisect_right(starts, node._sequence_nr())] for node in nodes}
 
 
 def _makes_nodes(op: Row) -> bool:

@@ -31,17 +31,12 @@ _IN_NUMPY = frozenset(
 )  # fmt: skip
 
 
-def content(tensor: Tensor) -> Content:
+def content(tensor: Tensor, dtype: torch.dtype) -> Content:
     """What ``keep`` keeps, as a number if the tensor has no dimensions, else as an array.
 
     It stays a tensor where NumPy has no such type, or nobody may look inside.
     """
-    if (
-        type(tensor) in _PLAIN
-        and tensor.dtype in _IN_NUMPY
-        and tensor.is_cpu
-        and not dispatch_modes()
-    ):
+    if type(tensor) in _PLAIN and dtype in _IN_NUMPY and tensor.is_cpu and not dispatch_modes():
         try:
             return tensor.item() if not tensor.ndim else _array(tensor)
         except (RuntimeError, TypeError):  # inside vmap; sparse

@@ -23,6 +23,11 @@ STACK = 120 * 2**20
 
 Gradients = tuple[Tensor | None, ...]
 
+Links = tuple[tuple[Node | None, int], ...]
+"""A node's ``next_functions``: whom it sends to, and to which of their outputs."""
+
+_Accumulator: type[Node] = torch._C._functions.AccumulateGrad  # type: ignore[attr-defined]
+
 
 class Visit(NamedTuple):
     """The engine ran one node.
@@ -45,27 +50,31 @@ class Tape:
 
 def is_accumulator(node: Node) -> bool:
     """Is this the node that adds to a leaf's ``.grad``? Then ``node.variable`` is the leaf."""
-    return isinstance(node, torch._C._functions.AccumulateGrad)  # type: ignore[attr-defined]
+    return isinstance(node, _Accumulator)
 
 
-def walk(roots: Iterable[Node]) -> list[Node]:
-    """Which nodes can a backward pass from ``roots`` reach? Each once, the nearest first.
+def walk(roots: Iterable[Node]) -> dict[Node, Links]:
+    """Which nodes can a backward pass from ``roots`` reach? The nearest first, with their links.
+
+    The links are kept with the node because PyTorch makes them anew whenever they are asked for.
 
     >>> import torch
     >>> x = torch.ones(2, requires_grad=True)
-    >>> [node.name() for node in walk([torch.dot(x, x).grad_fn])]
-    ['DotBackward0', 'torch::autograd::AccumulateGrad']
+    >>> [(node.name(), len(links)) for node, links in walk([torch.dot(x, x).grad_fn]).items()]
+    [('DotBackward0', 2), ('torch::autograd::AccumulateGrad', 0)]
     """
-    nodes = list(roots)
+    nodes = list(dict.fromkeys(roots))
     seen = set(nodes)
+    links: dict[Node, Links] = {}
     for node in nodes:  # the list grows while it is read: breadth first, and no recursion
-        for child, _ in node.next_functions:
+        links[node] = node.next_functions
+        for child, _ in links[node]:
             if child is not None and child not in seen:
                 seen.add(child)
                 nodes.append(child)
-    if len(nodes) > SHALLOW:
+    if len(links) > SHALLOW:
         _deepen_stack()
-    return nodes
+    return links
 
 
 def _deepen_stack() -> None:
@@ -92,11 +101,12 @@ def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor] | None = None
     tape holds the engine's own. The hooks are gone when the block ends, however it ends.
     """
     tape = Tape()
+    note = tape.visits.append
 
     def visit(node: Node, sent: Gradients, incoming: Gradients) -> None:
         if keep is not None:
             incoming, sent = _kept(incoming, keep), _kept(sent, keep)
-        tape.visits.append(Visit(node, incoming, sent))
+        note(_visit((node, incoming, sent)))
 
     handles = [node.register_hook(partial(visit, node)) for node in nodes]
     try:
@@ -104,6 +114,10 @@ def listen(nodes: Iterable[Node], keep: Callable[[Tensor], Tensor] | None = None
     finally:
         for handle in handles:
             handle.remove()
+
+
+_visit: Callable[[tuple[Node, Gradients, Gradients]], Visit] = partial(tuple.__new__, Visit)
+"""``Visit(...)`` runs code in Python, for every node; this makes the same in C."""
 
 
 def _kept(gradients: Gradients, keep: Callable[[Tensor], Tensor]) -> Gradients:

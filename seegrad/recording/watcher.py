@@ -33,7 +33,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._device import DeviceContext
 
 from seegrad.recording import unseen
-from seegrad.recording.arguments import kept, kept_by_name
+from seegrad.recording.arguments import flat, kept
 from seegrad.recording.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
 from seegrad.recording.grad_events import GradEvent, GradEvents
 from seegrad.recording.holdings import OUT_OF_DATE, Holdings
@@ -117,8 +117,8 @@ class Recorder(TorchFunctionMode):
         self._number = -1  # the recording's that an op made now would belong to
         self._thread = 0
         self._around = ExitStack()
-        self._openly = (self._begin, self._end)
-        self._aside = (unrecorded(self._begin), unrecorded(self._end))
+        self._openly = (kept, self._settle)
+        self._aside = (unrecorded(kept), unrecorded(self._settle))
         self._special: dict[Any, Callable[..., Any]] = {
             **dict.fromkeys(_QUESTIONS, _ask),
             **dict.fromkeys(_REPLACEMENTS, self._replace),
@@ -210,61 +210,47 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         """Record that ``frame`` called ``function``, and do it, by calling ``run``."""
         held: list[Hold] = []
-        begin, end = self._aside if aside else self._openly
-        given = begin(args, kwargs, held)
+        holdings = self._holdings
+        look, settle = self._aside if aside else self._openly
+        given = look(args, holdings, held)
+        by_name = look(flat(kwargs), holdings, held) if kwargs else ()
         first = sequence_number()
         try:
             result = run(*args, **kwargs)
         except Exception:
-            self._stack[-1].failed = self._read(self._row(function, frame, given, first))
+            self._stack[-1].failed = self._read(self._row(function, frame, given, by_name, first))
             raise
-        end(function, frame, given, first, held, result)
+        if aside or type(result) is not Tensor or id(result) in holdings.known or _changed(held):
+            settle(function, frame, given, by_name, first, held, result)
+        else:  # Most ops make one tensor and change none: they take this shorter way.
+            holdings.remember(self._row(function, frame, given, by_name, first), 0, result)
         return result
 
-    def _begin(
-        self, args: tuple[Any, ...], kwargs: dict[str, Any], held: list[Hold]
-    ) -> tuple[Row, Row]:
-        """What to keep of the arguments; the holds on the tensors among them join ``held``."""
-        holdings = self._holdings
-        by_name = kept_by_name(kwargs, holdings, held) if kwargs else ()
-        return kept(args, holdings, held), by_name
-
-    def _end(
+    def _settle(
         self,
         function: Callable[..., Any],
         frame: FrameType,
-        given: tuple[Row, Row],
+        given: Row,
+        by_name: Row,
         first: int,
         held: list[Hold],
         result: Any,
     ) -> None:
         """Give every tensor that the op made or changed its new value."""
         holdings = self._holdings
-        if type(result) is Tensor and not holdings.knows(result) and not _changed(held):
-            holdings.remember(self._row(function, frame, given, first), 0, result)
-        else:
-            self._settle(function, frame, given, first, held, result)
-
-    def _settle(
-        self,
-        function: Callable[..., Any],
-        frame: FrameType,
-        given: tuple[Row, Row],
-        first: int,
-        held: list[Hold],
-        result: Any,
-    ) -> None:
-        """The same for an op that has several results, or none, or one that was there before."""
-        holdings = self._holdings
         changed = _changed(held) or _changed_in_inference(held, function, result)
         outputs = list(_tensors_in(result))
         inputs = [hold() for hold in held]
-        made = [not (holdings.knows(t) and any(t is given for given in inputs)) for t in outputs]
+        made = [
+            not (id(t) in holdings.known and any(t is each for each in inputs)) for t in outputs
+        ]
         if not any(made) and not changed:
             return
         before = tuple([hold.row for hold in changed])
         holdings.newest.append(before)
-        row = self._row(function, frame, given, first, before, isinstance(result, tuple | list))
+        row = self._row(
+            function, frame, given, by_name, first, before, isinstance(result, tuple | list)
+        )
         for hold in changed:
             self._change(row, hold)
         for index, tensor in enumerate(outputs):
@@ -281,16 +267,16 @@ class Recorder(TorchFunctionMode):
         self,
         function: Callable[..., Any],
         frame: FrameType,
-        given: tuple[Row, Row],
+        given: Row,
+        by_name: Row,
         first: int,
         changed: Row = (),
         several: bool = False,
     ) -> Row:
         place, turn = self._turns.next(frame, function)
-        positional, by_name = given
         row = (
             next(self._numbers), self._number, place, turn,
-            self._scopes.current, positional, by_name, changed, several,
+            self._scopes.current, given, by_name, changed, several,
             is_grad_enabled(), first, sequence_number(),
         )  # fmt: skip
         self._holdings.newest.append(row)
@@ -317,7 +303,7 @@ class Recorder(TorchFunctionMode):
 
         def run(*args: Any, **kwargs: Any) -> Any:
             result = func(*args, **kwargs)
-            hold = self._holdings.known(args[0])
+            hold = self._holdings.known.get(id(args[0]))
             if hold is not None:
                 hold.version = OUT_OF_DATE
             return result
@@ -395,7 +381,7 @@ class Recorder(TorchFunctionMode):
     ) -> None:
         """The pass is an op too: with ``create_graph=True`` it makes nodes, and each ``.grad``."""
         held: list[Hold] = []
-        row = self._row(func, frame, self._begin(roots, {}, held), first)
+        row = self._row(func, frame, kept(roots, self._holdings, held), (), first)
         pass_, root = self._read(row), ""
         if len(held) == 1 and (made_by := held[0].row[MADE_BY]) is not None:
             root = self._read(made_by).text
@@ -435,16 +421,12 @@ class Recorder(TorchFunctionMode):
         """The learner's tensors that were seen and are alive."""
         return self._holdings.tensors()
 
-    def owner(self, node: Node) -> Op | None:
-        """Which op made this autograd node? ``None`` if no recorded one did."""
-        op = self._holdings.owner(node)
-        return None if op is None else self._read(op)
-
     def owners(self, nodes: Iterable[Node]) -> dict[Node, Op | None]:
-        """The same for many nodes."""
-        rows = {node: self._holdings.owner(node) for node in nodes}
-        ops = {id(row): self._read(row) for row in rows.values() if row is not None}
-        return {node: ops.get(id(row)) for node, row in rows.items()}
+        """Which op made each of these autograd nodes? ``None`` if no recorded one did."""
+        rows = self._holdings.owners(nodes)
+        ops = {id(row): row for row in rows.values()}
+        read = {key: None if row is None else self._read(row) for key, row in ops.items()}
+        return {node: read[id(row)] for node, row in rows.items()}
 
     def grad_events(self, leaf: Tensor) -> list[GradEvent]:
         """What happened to ``leaf.grad`` while the recorder watched, oldest first."""
@@ -453,15 +435,10 @@ class Recorder(TorchFunctionMode):
 
 def _changed(held: Iterable[Hold]) -> list[Hold]:
     """Those of an op's inputs that it changed in place."""
-    changed = []
-    for hold in held:
-        tensor: Any = hold()
-        try:
-            if tensor._version != hold.version:
-                changed.append(hold)
-        except RuntimeError:  # an inference tensor: nobody counts its versions
-            return []
-    return changed
+    try:
+        return [hold for hold in held if hold()._version != hold.version]  # type: ignore[union-attr]
+    except RuntimeError:  # an inference tensor: nobody counts its versions
+        return []
 
 
 def _changed_in_inference(
@@ -490,7 +467,7 @@ def _reached(roots: Iterable[Tensor | GradientEdge]) -> list[Node]:
         for root in roots
         if not isinstance(root, Tensor) or root.requires_grad
     ]
-    return walk([edge.node for edge in edges])
+    return list(walk([edge.node for edge in edges]))
 
 
 @unrecorded

@@ -28,8 +28,8 @@ from seegrad.drawing.cut_scene import (
 )  # fmt: skip
 from seegrad.drawing.layout import Point
 from seegrad.errors import InputError
-from seegrad.functions.rewriting import pieces, plain
 from seegrad.functions.severing import HOWS, Function, How
+from seegrad.functions.written import pieces, plain
 from seegrad.widgets.common import (
     GRADIENT_INK,
     GRADIENT_WASH,

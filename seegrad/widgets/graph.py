@@ -247,8 +247,8 @@ def _remarks(picture: Structure) -> Iterator[str]:
 
 
 def _has_nan(vertex: Vertex) -> bool:
-    value = vertex.value
-    return value is not None and not value.data.is_meta and bool(value.data.isnan().any())
+    data = None if vertex.value is None else vertex.value.data
+    return data is not None and not data.is_meta and bool(data.isnan().any())
 
 
 def _as_message(scene: Scene) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Contenders take turns, so that what slows the machine slows them all.
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -93,23 +94,35 @@ def layout_median(steps: int) -> float:
 def layout_times(steps: int) -> tuple[int, float]:
     """How many boxes that LSTM has, and the time in the quickest of five fresh processes."""
     code = f"from tests.benchmarks.timing import layout_median; print(layout_median({steps}))"
-    return len(unfolded_lstm(steps)[0]), min(_answer(code) for _ in range(5))
+    return len(unfolded_lstm(steps)[0]), min(_answers(code)[0] for _ in range(5))
+
+
+_IMPORT = """
+from time import process_time
+started = process_time()
+import torch
+then = process_time()
+import seegrad
+print(then - started, process_time() - started)
+"""
 
 
 def import_times() -> dict[str, float]:
-    """The median time of importing torch, and of importing seegrad, each in fresh processes."""
-    code = (
-        "from time import process_time; started = process_time(); "
-        "import {}; print(process_time() - started)"
+    """The median time of importing torch, and of importing seegrad and with it torch.
+
+    Each of several fresh processes times both, for torch alone varies more than seegrad adds.
+    """
+    _answers(
+        _IMPORT
+    )  # compiles seegrad, which pip does when it installs a package, as it did torch
+    torch, seegrad = zip(*(_answers(_IMPORT) for _ in range(11)), strict=True)
+    return {"torch": median(torch), "seegrad": median(seegrad)}
+
+
+def _answers(code: str) -> list[float]:
+    """The numbers that a fresh Python prints; it keeps the bytecode of what it imports."""
+    env = {name: v for name, v in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env
     )
-    samples: dict[str, list[float]] = {"torch": [], "seegrad": []}
-    for _ in range(11):
-        for module, times in samples.items():
-            times.append(_answer(code.format(module)))
-    return {module: median(times) for module, times in samples.items()}
-
-
-def _answer(code: str) -> float:
-    """The number that a fresh Python prints."""
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return float(run.stdout)
+    return [float(word) for word in run.stdout.split()]
