@@ -131,7 +131,7 @@ class Prediction(AnsweringPicture):
             self._show("shown", actual=actual.text, said=[self._because])
             return
         known = ""
-        yours = option_meaning(self._yours) if self.kind == "choice" else self._yours
+        yours = option_meaning(self._yours, actual) if self.kind == "choice" else self._yours
         self._compared = compare(yours, actual)
         if not self._compared.right:
             known = misconception(self._yours, self._mistakes, _kind(self.kind))
