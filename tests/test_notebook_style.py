@@ -178,6 +178,15 @@ def test_a_breach_is_named(rule: Rule, complaint: str, change: Change, chapter: 
     assert complaint in "\n".join(rule(chapter))
 
 
+def test_a_question_counts_as_prose(chapter: Chapter) -> None:
+    question = 'seegrad.predict(\n    "What is `x.grad`?",\n    x.grad,\n)'
+    before = style.prose(chapter)
+    chapter.notebook.cells += [new_code_cell(question, id="predict-grad")]
+    assert style.prose(chapter) == before + '\n"What is `x.grad`?"'
+    assert list(style.prose_to_code(chapter)) == []
+    assert list(style.short_cells(chapter)) == []
+
+
 def test_every_rule_can_be_broken() -> None:
     assert {rule for rule, _, _ in BREACHES} == set(style.RULES)
 
