@@ -108,6 +108,16 @@ BREACHES: list[tuple[Rule, str, Change]] = [
     ),
     (
         style.lasting_metadata,
+        "'jupyter'",
+        lambda _, cell: cell.metadata.update(jupyter={"source_hidden": True}),
+    ),
+    (
+        style.lasting_metadata,
+        "shows the code of a question",
+        lambda _, cell: cell.update(source='seegrad.predict("y?")'),
+    ),
+    (
+        style.lasting_metadata,
         "plain Python kernel",
         lambda notebook, _: notebook.metadata.update(language_info={"version": "3.11.7"}),
     ),

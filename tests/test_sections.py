@@ -48,6 +48,7 @@ def shell(capsys: pytest.CaptureFixture[str]) -> Iterator[InteractiveShell]:
     shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     with warnings.catch_warnings():
         warnings.simplefilter("default")  # a notebook shows a warning, and goes on
+        warnings.simplefilter("ignore", DeprecationWarning)  # as a kernel does for a library's
         yield shell
     shell.run_cell("%unload_ext seegrad")
     InteractiveShell.clear_instance()

@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tests.tools.course import REPOSITORY
-from tests.tools.normalise import CELL_METADATA, KERNEL, WIDGET_STATE, view
+from tests.tools.normalise import CELL_METADATA, FOLDED, KERNEL, WIDGET_STATE, asks, view
 
 MEDIAN_LINES = 2
 MOST_LINES = 10
@@ -105,11 +105,6 @@ def code_lines(cell: NotebookNode) -> int:
     return sum(1 for line in cell.source.splitlines() if line.strip())
 
 
-def asks(cell: NotebookNode) -> bool:
-    """Is this cell a question to the learner, and so prose rather than code?"""
-    return bool(cell.source.startswith("seegrad.predict("))
-
-
 def prose(chapter: Chapter) -> str:
     """What is there to read between the code, formulas and listings apart? Questions count."""
     quoted = [text for cell in chapter.code if asks(cell) for text in QUOTED.findall(cell.source)]
@@ -196,10 +191,13 @@ def lasting_ids(chapter: Chapter) -> Complaints:
 
 
 def lasting_metadata(chapter: Chapter) -> Complaints:
-    """No metadata comes from one person's run or editor."""
+    """No metadata comes from one person's run or editor; a question's code is folded away."""
     for cell in chapter.notebook.cells:
-        for key in sorted(set(cell.metadata) - CELL_METADATA):
+        folded = FOLDED if asks(cell) else {}
+        for key in sorted(set(cell.metadata) - CELL_METADATA - set(folded)):
             yield f"cell {cell.id!r} has the metadata {key!r}"
+        if folded and cell.metadata.get("jupyter") != folded["jupyter"]:
+            yield f"cell {cell.id!r} shows the code of a question; run `make notebooks`"
     if {key: part for key, part in chapter.notebook.metadata.items() if key != "widgets"} != KERNEL:
         yield "the notebook's metadata is not the plain Python kernel's; run `make notebooks`"
 
