@@ -132,6 +132,11 @@ BREACHES: list[tuple[Rule, str, Change]] = [
         lambda _, cell: cell.metadata.update(seed=["S07"]),
     ),
     (
+        style.whole_formulas,
+        r"control character '\t'",
+        lambda notebook, _: notebook.cells[0].update(source="$n\times n$"),
+    ),
+    (
         style.described_images,
         "without alt text: graph.png",
         lambda notebook, _: notebook.cells[0].update(source="![ ](graph.png)"),

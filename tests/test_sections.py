@@ -1,8 +1,9 @@
-"""Does every section of a chapter run after the chapter's set-up cells alone?"""
+"""Does every section of a chapter run after the set-up cells alone, and judge answers rightly?"""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import takewhile
+from typing import Any
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
@@ -10,6 +11,8 @@ from nbformat import NotebookNode, read
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from traitlets.config import Config
 
+import seegrad
+from seegrad.widgets.predict import Prediction
 from tests.tools.course import chapters
 
 
@@ -42,6 +45,17 @@ def surprises(shell: InteractiveShell, cells: list[NotebookNode]) -> Iterator[st
                 yield f"cell {cell.id!r}: {error!r}"
 
 
+def misjudged(questions: Iterable[Prediction]) -> Iterator[str]:
+    """Which known mistake passes for right, or is not explained; which right option does not?"""
+    for question in questions:
+        mistakes = question._mistakes
+        for text in {*mistakes, *(question.options if question.kind == "choice" else ())}:
+            question.commit(text)
+            right, said = question.page.get("right"), question.page["said"]
+            if right is not (text not in mistakes) or mistakes.get(text, "") not in ["", *said]:
+                yield f"{question.question!r}: {text!r} is right: {right}, and is told {said}"
+
+
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str]) -> Iterator[InteractiveShell]:
     """What runs a notebook's cells, with nothing in its namespace."""
@@ -68,6 +82,8 @@ def test_a_section_runs_after_the_set_up_cells_alone(
     shell: InteractiveShell, cells: list[NotebookNode]
 ) -> None:
     assert list(surprises(shell, cells)) == []
+    results = shell.user_ns["Out"].values()
+    assert list(misjudged(part for part in results if isinstance(part, Prediction))) == []
 
 
 def test_a_section_that_leans_on_another_is_found(shell: InteractiveShell) -> None:
@@ -92,3 +108,20 @@ def test_a_section_that_leans_on_another_is_found(shell: InteractiveShell) -> No
         "cell 'raises-no-more': None",
         "cell 'raises-another': NameError(\"name 'b' is not defined\")",
     ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "complaint"),
+    [
+        ({"options": {"2": "", "3": "Too many."}}, ""),
+        ({"options": {"2": "Too few.", "3": ""}}, "'2' is right: True"),
+        ({"options": {"4": "", "3": "Too many."}}, "'4' is right: False"),
+        ({"mistakes": {"2.0": "Too few."}}, "'2.0' is right: True"),
+        ({"mistakes": {"3": "Too many.", "3.0": "Far too many."}}, "'3.0' is right: False"),
+    ],
+)
+def test_a_question_that_judges_wrongly_is_found(asked: dict[str, Any], complaint: str) -> None:
+    question = seegrad.predict("1 + 1?", 2, **asked)
+    found = list(misjudged([question]))
+    assert complaint in "".join(found)
+    assert bool(found) is bool(complaint)

@@ -33,6 +33,7 @@ SEEDS = {
     "06": (28, 41),
 }
 
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 CELL_ID = re.compile(r"[a-z][a-z0-9-]+")
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")  # as editors make them
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]*)[^)]*\)")
@@ -213,6 +214,13 @@ def seeds_covered(chapter: Chapter) -> Complaints:
         yield f"{seed} belongs to another chapter"
 
 
+def whole_formulas(chapter: Chapter) -> Complaints:
+    r"""No escape ate a formula's backslash: the start of \times is a tab where nobody looked."""
+    for cell in chapter.markdown:
+        if found := CONTROL.search(cell.source):
+            yield f"cell {cell.id!r} holds the control character {found[0]!r}"
+
+
 def described_images(chapter: Chapter) -> Complaints:
     """Who cannot see a picture can read what it shows."""
     for cell in chapter.markdown:
@@ -252,6 +260,7 @@ RULES: tuple[Rule, ...] = (
     lasting_ids,
     lasting_metadata,
     seeds_covered,
+    whole_formulas,
     described_images,
     resolved_links,
     volatile_outputs,
