@@ -105,7 +105,8 @@ def replay(y: Tensor, v: Tensor | None = None) -> Pass:
 
     Raises
     ------
-    InputError: y is no tensor or needs no gradient; v is missing or does not fit.
+    InputError: y is no tensor or needs no gradient; v is missing or does not fit; a tensor that
+        the graph had saved was changed in place.
     FreedError: an earlier ``backward()`` freed the graph.
 
     >>> import torch
@@ -140,10 +141,18 @@ def _differentiate(y: Tensor, variables: list[Tensor], seed: Tensor) -> tuple[Te
     except RuntimeError as error:
         if "second time" in str(error):
             raise FreedError from error
+        if "modified by an inplace operation" in str(error):
+            raise InputError(_OVERWRITTEN.format(str(error).partition(" Hint:")[0])) from error
         if "use_reentrant=True" in str(error):
             raise InputError(_REENTRANT) from error
         raise
 
+
+_OVERWRITTEN = (
+    "A tensor that this graph had saved for its backward pass was changed in place afterwards, so "
+    "the pass cannot run. PyTorch says: {} Write y = y + 1 in place of y += 1 or y.add_(1), and "
+    "run the forward cell once more."
+)
 
 _REENTRANT = (
     "y was computed through torch.utils.checkpoint with use_reentrant=True. Such a checkpoint "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seegrad.course import tracebacks
 from seegrad.recording import recorder
 
 _loaded: dict[int, _Cells] = {}
@@ -29,12 +30,13 @@ class _Cells:
 
 
 def load(shell: Any) -> None:
-    """Record from the running cell on. Loading twice is the same as loading once."""
+    """Record from the running cell on, and keep tracebacks short. Loading twice is as once."""
     if id(shell) in _loaded:
         return
     cells = _loaded[id(shell)] = _Cells(shell)
     shell.events.register("pre_run_cell", cells.start)
     shell.events.register("post_run_cell", cells.stop)
+    tracebacks.shorten(shell)
     cells.start()
 
 
@@ -45,4 +47,5 @@ def unload(shell: Any) -> None:
         return
     shell.events.unregister("pre_run_cell", cells.start)
     shell.events.unregister("post_run_cell", cells.stop)
+    tracebacks.restore(shell)
     cells.stop()

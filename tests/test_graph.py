@@ -218,6 +218,18 @@ def test_a_freed_graph_shows_the_pass_that_ran():
     assert "x.grad: None before, [0, 4, 8, 12] after" in repr(picture)
 
 
+def test_a_graph_whose_saved_value_was_overwritten_says_so():
+    with seegrad.record():
+        x = torch.ones(2, requires_grad=True)
+        e = torch.exp(x)
+        y = e.sum()
+        e.add_(1)
+    picture = seegrad.graph(y)
+    assert "changed in place" in picture.remark
+    assert "output 0 of Exp" in picture.remark and "Hint" not in picture.remark
+    assert "e = torch.exp(x) = [2.718, 2.718]" in repr(picture)
+
+
 def test_a_graph_freed_unseen_shows_its_values():
     with seegrad.record():
         x = torch.arange(4.0, requires_grad=True)

@@ -96,3 +96,11 @@ def test_a_traceback_keeps_the_notebooks_own_lines(normal: NotebookNode) -> None
 def test_only_chosen_metadata_stays(normal: NotebookNode) -> None:
     assert [cell.metadata for cell in normal.cells] == [{}, {}, {"tags": ["keep"]}]
     assert {key: normal.metadata[key] for key in KERNEL} == KERNEL
+
+
+def test_the_code_of_a_question_is_folded_away(normal: NotebookNode) -> None:
+    notebook = executed()
+    notebook.cells[0].source = 'seegrad.predict("What is y?")'
+    folded = [cell.metadata.get("jupyter") for cell in normalise(notebook).cells]
+    assert folded == [{"source_hidden": True}, None, None]
+    assert "jupyter" not in normal.cells[0].metadata

@@ -108,6 +108,16 @@ BREACHES: list[tuple[Rule, str, Change]] = [
     ),
     (
         style.lasting_metadata,
+        "'jupyter'",
+        lambda _, cell: cell.metadata.update(jupyter={"source_hidden": True}),
+    ),
+    (
+        style.lasting_metadata,
+        "shows the code of a question",
+        lambda _, cell: cell.update(source='seegrad.predict("y?")'),
+    ),
+    (
+        style.lasting_metadata,
         "plain Python kernel",
         lambda notebook, _: notebook.metadata.update(language_info={"version": "3.11.7"}),
     ),
@@ -120,6 +130,11 @@ BREACHES: list[tuple[Rule, str, Change]] = [
         style.seeds_covered,
         "S07 belongs to another chapter",
         lambda _, cell: cell.metadata.update(seed=["S07"]),
+    ),
+    (
+        style.whole_formulas,
+        r"control character '\t'",
+        lambda notebook, _: notebook.cells[0].update(source="$n\times n$"),
     ),
     (
         style.described_images,
@@ -176,6 +191,15 @@ def test_a_good_chapter_keeps_every_rule(rule: Rule, chapter: Chapter) -> None:
 def test_a_breach_is_named(rule: Rule, complaint: str, change: Change, chapter: Chapter) -> None:
     change(chapter.notebook, chapter.notebook.cells[1])
     assert complaint in "\n".join(rule(chapter))
+
+
+def test_a_question_counts_as_prose(chapter: Chapter) -> None:
+    question = 'seegrad.predict(\n    "What is `x.grad`?",\n    x.grad,\n)'
+    before = style.prose(chapter)
+    chapter.notebook.cells += [new_code_cell(question, id="predict-grad")]
+    assert style.prose(chapter) == before + '\n"What is `x.grad`?"'
+    assert list(style.prose_to_code(chapter)) == []
+    assert list(style.short_cells(chapter)) == []
 
 
 def test_every_rule_can_be_broken() -> None:

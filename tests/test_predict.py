@@ -234,6 +234,27 @@ def test_a_choice_names_the_misconception_behind_a_wrong_option():
     assert question.page["right"]
 
 
+@pytest.mark.parametrize(
+    ("answer", "option", "right"),
+    [
+        (torch.Size([2, 3]), "(2, 3)", True),
+        (torch.Size([2, 3]), "(3, 2)", False),
+        (torch.Size([]), "scalar", True),
+        (True, "True", True),
+        (True, "False", False),
+        (None, "None", True),
+        ("forward mode", "Forward mode", True),
+        (RuntimeError(), "it raises an error", True),
+        (torch.ones(2), "it raises an error", False),
+    ],
+)
+def test_an_option_is_read_as_what_was_asked_for(answer, option, right):
+    question = seegrad.predict("Which?", lambda: answer, options=[option, "another"])
+    question.commit(option)
+    assert question.page["right"] is right
+    assert question.page["yours"] == option
+
+
 def test_asking_leaves_the_learners_tensors_alone():
     x = torch.ones(2, requires_grad=True)
     x.sum().backward()

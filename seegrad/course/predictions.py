@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -397,15 +397,17 @@ def misconception(yours: Answer, mistakes: Mapping[str, str], kind: Kind = "valu
     return ""
 
 
-def option_meaning(option: Answer) -> Answer:
-    """What does an option that was chosen say? A value where it can be read as one.
+def option_meaning(option: Answer, actual: Answer) -> Answer:
+    """What does an option that was chosen say? It is read as what was asked for, if it can be.
 
-    >>> [option_meaning(parse(text, "choice")).form for text in ("[1, 1]", "it adds")]
-    ['numbers', 'words']
+    >>> values = parse("1, 2"), parse("scalar", "shape")
+    >>> [option_meaning(parse("(1, 2)", "choice"), actual).form for actual in values]
+    ['numbers', 'shape']
+    >>> option_meaning(parse("it adds", "choice"), values[0]).form
+    'words'
     """
-    if option.text.strip().lower() in _NO:
-        return RUNS
     try:
-        return parse(option.text)
+        meant = parse(option.text, "shape" if actual.form == "shape" else "value")
     except InputError:
-        return option
+        meant = RUNS if option.text.lower() in _NO else option
+    return replace(meant, text=option.text)

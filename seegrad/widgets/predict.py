@@ -41,12 +41,12 @@ from seegrad.widgets.common import (
 )
 
 HINTS: dict[Kind, str] = {
-    "value": "14, [0, 1.5], None, raises RuntimeError",
-    "shape": "(4,), (2, 3), scalar",
+    "value": "17, [7, 1.5], None, raises RuntimeError",
+    "shape": "(7,), (6, 5), scalar",
     "raises": "",
     "choice": "",
 }
-"""What an answer may look like."""
+"""What an answer may look like, in numbers that are nobody's answer."""
 
 
 class Prediction(AnsweringPicture):
@@ -131,7 +131,7 @@ class Prediction(AnsweringPicture):
             self._show("shown", actual=actual.text, said=[self._because])
             return
         known = ""
-        yours = option_meaning(self._yours) if self.kind == "choice" else self._yours
+        yours = option_meaning(self._yours, actual) if self.kind == "choice" else self._yours
         self._compared = compare(yours, actual)
         if not self._compared.right:
             known = misconception(self._yours, self._mistakes, _kind(self.kind))

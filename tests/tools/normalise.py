@@ -6,12 +6,13 @@ the interpreter's version, and the frames of library code in a traceback. What a
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
 CELL_METADATA = frozenset({"tags", "seed", "slideshow", "nbgrader"})
+FOLDED = {"jupyter": {"source_hidden": True}}
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 
@@ -53,12 +54,22 @@ def in_order(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def normal_cell(cell: dict[str, Any]) -> dict[str, Any]:
-    """What is this cell without volatile metadata and without library code in tracebacks?"""
+    """What is this cell without volatile metadata and without library code in tracebacks?
+
+    The code of a question is folded away: it says which answers are wrong, and why.
+    """
     metadata = {key: value for key, value in cell["metadata"].items() if key in CELL_METADATA}
+    if asks(cell):
+        metadata |= FOLDED
     cell = cell | {"metadata": metadata}
     if "outputs" in cell:
         cell["outputs"] = [normal_output(output) for output in cell["outputs"]]
     return cell
+
+
+def asks(cell: Mapping[str, Any]) -> bool:
+    """Is this cell a question to the learner, and so prose rather than code?"""
+    return bool(cell["source"].startswith("seegrad.predict("))
 
 
 def normal_output(output: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from tests.tools.course import REPOSITORY
-from tests.tools.normalise import CELL_METADATA, KERNEL, WIDGET_STATE, view
+from tests.tools.normalise import CELL_METADATA, FOLDED, KERNEL, WIDGET_STATE, asks, view
 
 MEDIAN_LINES = 2
 MOST_LINES = 10
@@ -33,6 +33,7 @@ SEEDS = {
     "06": (28, 41),
 }
 
+CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 CELL_ID = re.compile(r"[a-z][a-z0-9-]+")
 RANDOM_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){0,3}(-[0-9a-f]{12})?")  # as editors make them
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?P<target>[^)\s]*)[^)]*\)")
@@ -41,6 +42,7 @@ LINK = re.compile(r"\]\((?P<target>[^)\s]+)[^)]*\)")
 FENCED_CODE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 FORMULA = re.compile(r"\$\$.*?\$\$|\$[^$\n]+\$", re.DOTALL)
 HTML_TAG = re.compile(r"<[a-z/!][^>]*>")
+QUOTED = re.compile(r'"[^"]*"')
 WORD = re.compile(r"\S*[^\W_]\S*")
 MACHINE_PATHS = (
     re.escape(str(REPOSITORY)) + r"\b",
@@ -105,8 +107,9 @@ def code_lines(cell: NotebookNode) -> int:
 
 
 def prose(chapter: Chapter) -> str:
-    """What is there to read between the code, formulas and listings apart?"""
-    text = "\n".join(cell.source for cell in chapter.markdown)
+    """What is there to read between the code, formulas and listings apart? Questions count."""
+    quoted = [text for cell in chapter.code if asks(cell) for text in QUOTED.findall(cell.source)]
+    text = "\n".join([cell.source for cell in chapter.markdown] + quoted)
     for not_read in (FENCED_CODE, FORMULA, HTML_TAG):
         text = not_read.sub(" ", text)
     return LINK.sub("]", text)
@@ -163,10 +166,10 @@ def short_cells(chapter: Chapter) -> Complaints:
 
 
 def small_median(chapter: Chapter) -> Complaints:
-    """Most bites are small."""
-    lines = {cell.id: code_lines(cell) for cell in chapter.code}
-    if lines and median(lines.values()) > MEDIAN_LINES:
-        yield f"the median cell has {median(lines.values())} lines, more than {MEDIAN_LINES}"
+    """Most bites are small; a question's code is folded away and does not count."""
+    plain = [code_lines(cell) for cell in chapter.code if not asks(cell)]
+    if plain and median(plain) > MEDIAN_LINES:
+        yield f"the median cell has {median(plain)} lines, more than {MEDIAN_LINES}"
 
 
 def prose_to_code(chapter: Chapter) -> Complaints:
@@ -176,7 +179,7 @@ def prose_to_code(chapter: Chapter) -> Complaints:
             yield f"the start page has {cells} cells, more than {MOST_START_CELLS}"
         return
     words = len(WORD.findall(prose(chapter)))
-    lines = sum(map(code_lines, chapter.code))
+    lines = sum(code_lines(cell) for cell in chapter.code if not asks(cell))
     least, most = WORDS_PER_LINE
     if not least * lines <= words <= most * lines:
         yield f"{words} words to {lines} lines of code: not {least} to {most} to a line"
@@ -193,10 +196,13 @@ def lasting_ids(chapter: Chapter) -> Complaints:
 
 
 def lasting_metadata(chapter: Chapter) -> Complaints:
-    """No metadata comes from one person's run or editor."""
+    """No metadata comes from one person's run or editor; a question's code is folded away."""
     for cell in chapter.notebook.cells:
-        for key in sorted(set(cell.metadata) - CELL_METADATA):
+        folded = FOLDED if asks(cell) else {}
+        for key in sorted(set(cell.metadata) - CELL_METADATA - set(folded)):
             yield f"cell {cell.id!r} has the metadata {key!r}"
+        if folded and cell.metadata.get("jupyter") != folded["jupyter"]:
+            yield f"cell {cell.id!r} shows the code of a question; run `make notebooks`"
     if {key: part for key, part in chapter.notebook.metadata.items() if key != "widgets"} != KERNEL:
         yield "the notebook's metadata is not the plain Python kernel's; run `make notebooks`"
 
@@ -210,6 +216,13 @@ def seeds_covered(chapter: Chapter) -> Complaints:
         yield f"no cell covers {seed}"
     for seed in sorted(found - due):
         yield f"{seed} belongs to another chapter"
+
+
+def whole_formulas(chapter: Chapter) -> Complaints:
+    r"""No escape ate a formula's backslash: the start of \times is a tab where nobody looked."""
+    for cell in chapter.markdown:
+        if found := CONTROL.search(cell.source):
+            yield f"cell {cell.id!r} holds the control character {found[0]!r}"
 
 
 def described_images(chapter: Chapter) -> Complaints:
@@ -252,6 +265,7 @@ RULES: tuple[Rule, ...] = (
     lasting_ids,
     lasting_metadata,
     seeds_covered,
+    whole_formulas,
     described_images,
     resolved_links,
     volatile_outputs,
