@@ -10,7 +10,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -118,7 +118,8 @@ _SOME_ERROR = re.compile(r"(it )?(raises?|fails?|)( ?an?)?( ?errors?)?", re.IGNO
 _NAMED_ERROR = re.compile(
     r"(?:raises? )?(?:an? )?(\w*(?:Error|Exception|Interrupt|Warning))", re.IGNORECASE
 )
-_NO = {"no", "it runs", "runs", "no error", "does not raise", "false"}
+_RUNS = {"it runs", "runs", "no error", "does not raise"}
+_NO = _RUNS | {"no", "false"}
 
 
 def _error(plain: str, kind: Kind) -> Answer | None:
@@ -400,12 +401,12 @@ def misconception(yours: Answer, mistakes: Mapping[str, str], kind: Kind = "valu
 def option_meaning(option: Answer) -> Answer:
     """What does an option that was chosen say? A value where it can be read as one.
 
-    >>> [option_meaning(parse(text, "choice")).form for text in ("[1, 1]", "it adds")]
-    ['numbers', 'words']
+    >>> [option_meaning(parse(text, "choice")).form for text in ("[1, 1]", "False", "it adds")]
+    ['numbers', 'numbers', 'words']
     """
-    if option.text.strip().lower() in _NO:
+    if option.text.strip().lower() in _RUNS:
         return RUNS
     try:
-        return parse(option.text)
+        return replace(parse(option.text), text=option.text)
     except InputError:
         return option
