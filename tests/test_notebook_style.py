@@ -112,6 +112,11 @@ BREACHES: list[tuple[Rule, str, Change]] = [
         lambda notebook, _: notebook.metadata.update(language_info={"version": "3.11.7"}),
     ),
     (
+        style.folded_questions,
+        "'value' is folded away",
+        lambda _, cell: cell.metadata.update(jupyter={"source_hidden": True}),
+    ),
+    (
         style.seeds_covered,
         "no cell covers S01",
         lambda notebook, _: notebook.cells[0].metadata.clear(),
@@ -176,6 +181,15 @@ def test_a_good_chapter_keeps_every_rule(rule: Rule, chapter: Chapter) -> None:
 def test_a_breach_is_named(rule: Rule, complaint: str, change: Change, chapter: Chapter) -> None:
     change(chapter.notebook, chapter.notebook.cells[1])
     assert complaint in "\n".join(rule(chapter))
+
+
+def test_the_code_of_a_folded_question_is_not_there_to_be_read(chapter: Chapter) -> None:
+    cell = chapter.notebook.cells[3]
+    cell.update(source='seegrad.predict("?")\n' * 11)
+    cell.metadata["jupyter"] = {"source_hidden": True}
+    assert style.code_lines(cell) == 0
+    rules = (style.short_cells, style.folded_questions, style.lasting_metadata)
+    assert [complaint for rule in rules for complaint in rule(chapter)] == []
 
 
 def test_every_rule_can_be_broken() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from nbformat import NotebookNode, from_dict
 
-CELL_METADATA = frozenset({"tags", "seed", "slideshow"})
+CELL_METADATA = frozenset({"tags", "seed", "slideshow", "jupyter"})
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 WIDGET_STATE = "application/vnd.jupyter.widget-state+json"
 

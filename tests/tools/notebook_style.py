@@ -23,6 +23,9 @@ START_PAGE = "00"
 MOST_START_CELLS = 40
 WORDS_PER_LINE = (15, 25)
 
+# What a cell whose code is folded away asks; its options would give the answer away.
+QUESTION = "seegrad.predict("
+
 # Which items of the seed notes a chapter covers, first and last.
 SEEDS = {
     "01": (1, 6),
@@ -99,9 +102,14 @@ Complaints = Iterator[str]
 Rule = Callable[[Chapter], Complaints]
 
 
+def folded(cell: NotebookNode) -> bool:
+    """Is the code of this cell folded away in JupyterLab, so that only its output is seen?"""
+    return bool(cell.metadata.get("jupyter", {}).get("source_hidden"))
+
+
 def code_lines(cell: NotebookNode) -> int:
-    """How many lines does this cell have, blank ones apart?"""
-    return sum(1 for line in cell.source.splitlines() if line.strip())
+    """How many lines to read does this cell have, blank ones apart?"""
+    return 0 if folded(cell) else sum(1 for line in cell.source.splitlines() if line.strip())
 
 
 def prose(chapter: Chapter) -> str:
@@ -156,7 +164,7 @@ def widget_faces(chapter: Chapter) -> Complaints:
 
 def short_cells(chapter: Chapter) -> Complaints:
     """Code comes in bites."""
-    lines = {cell.id: code_lines(cell) for cell in chapter.code}
+    lines = {cell.id: code_lines(cell) for cell in chapter.code if not folded(cell)}
     for cell_id, number in lines.items():
         if number > MOST_LINES:
             yield f"cell {cell_id!r} has {number} lines of code, more than {MOST_LINES}"
@@ -194,6 +202,13 @@ def lasting_metadata(chapter: Chapter) -> Complaints:
             yield f"cell {cell.id!r} has the metadata {key!r}"
     if {key: part for key, part in chapter.notebook.metadata.items() if key != "widgets"} != KERNEL:
         yield "the notebook's metadata is not the plain Python kernel's; run `make notebooks`"
+
+
+def folded_questions(chapter: Chapter) -> Complaints:
+    """Code is folded away where it is a question, and nowhere else."""
+    for cell in chapter.code:
+        if folded(cell) and QUESTION not in cell.source:
+            yield f"the code of cell {cell.id!r} is folded away, and it is no question"
 
 
 def seeds_covered(chapter: Chapter) -> Complaints:
@@ -245,6 +260,7 @@ RULES: tuple[Rule, ...] = (
     prose_to_code,
     lasting_ids,
     lasting_metadata,
+    folded_questions,
     seeds_covered,
     described_images,
     resolved_links,
