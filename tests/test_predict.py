@@ -225,6 +225,16 @@ def test_a_value_that_exists_is_compared_at_once():
     assert question.page["actual"] == "(2, 3)"
 
 
+@pytest.mark.parametrize("answer", [True, False])
+def test_true_and_false_can_be_chosen_between(answer):
+    question = seegrad.predict("Equal?", torch.tensor(answer), options=["True", "False"])
+    question.commit(str(answer))
+    assert question.page["right"] and question.page["yours"] == str(answer)
+    question.again()
+    question.commit(str(not answer))
+    assert not question.page["right"]
+
+
 def test_a_choice_names_the_misconception_behind_a_wrong_option():
     options = {"[1, 1]": "It does not replace.", "[3, 3]": ""}
     question = seegrad.predict("x.grad?", lambda: torch.tensor([3.0, 3.0]), options=options)

@@ -227,3 +227,9 @@ def test_the_last_picture_that_worked_stays():
     assert picture.page == page
     with pytest.raises(InputError):
         picture.move(torch.tensor([-1.0, 1.0, 1.0]))
+
+
+def test_a_task_whose_function_has_no_name_is_called_by_its_key():
+    tasks = {"classify": lambda w: (w[0] - 3) ** 2, "box": F.mse_loss}
+    assert criterion(tasks).name == "classify, F.mse_loss"
+    assert criterion(list(tasks.values())).name == "loss, F.mse_loss"

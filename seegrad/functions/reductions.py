@@ -116,7 +116,8 @@ def _criterion_of_tasks(functions: Any) -> Criterion:
                 f"The loss of task {task!r} is {type(function).__name__}, not a function. Give a "
                 "function for each task: its losses are computed anew when you change pred."
             )
-    return Criterion(", ".join(map(_name, members.values())), functions, {})
+    names = (_task(task, function) for task, function in members.items())
+    return Criterion(", ".join(names), functions, {})
 
 
 def _variants(loss_fn: Callable[..., Any]) -> dict[str, Callable[..., Any]]:
@@ -149,6 +150,12 @@ def _name(loss_fn: Callable[..., Any]) -> str:
     if name == "<lambda>":
         return "loss"
     return f"F.{name}" if inner is getattr(nn.functional, name, None) else name
+
+
+def _task(task: str | int, function: Callable[..., Any]) -> str:
+    """How is a task's loss called? By its key, where the function has no name of its own."""
+    name = _name(function)
+    return task if name == "loss" and isinstance(task, str) else name
 
 
 def _called(function: Callable[..., Any], pred: Tensor, target: Any) -> Any:
