@@ -38,6 +38,9 @@ from seegrad.recording.snapshot import COMPLETE
 REACH = (1, 2)
 """The axis begins so many powers of ten below |a|, and ends so many above."""
 
+SUMMED_UP = 2
+"""So many piecewise ops are named in the few words about a path."""
+
 LARGEST_POWER = 37
 """Beyond ten to this power, up or down, a float32 has no room for the axis."""
 
@@ -167,9 +170,9 @@ class Branches:
     def _crossed(self, before: Look) -> str:
         """What changed since the last a, if the path did."""
         now = self.look
-        if before.path.key == now.path.key:
-            return ""
         kinks = [k for k in self.scan.kinks if _lies_between(k, before.s, now.s)]
+        if before.path.way == now.path.way and (before.path == now.path or not kinks):
+            return ""
         # Towards zero there may be kinks without end.
         counted = before.s * now.s > 0 and kinks
         crossed = "Another path was taken"
@@ -201,6 +204,9 @@ class Branches:
         for question in path.questions:
             if function.holds(question.site):
                 notes.setdefault(question.site.line, []).append(_answered(function, question))
+        for choice in path.choices:
+            if function.holds(choice.site):
+                notes.setdefault(choice.site.line, []).append(f"{choice.op}: {choice.told}")
         for line, turns in _for_turns(function, path):
             notes.setdefault(line, []).append(_turns(turns))
         first = function.first_line
@@ -215,11 +221,13 @@ class Branches:
         return 0 if own and first else self.look.path.lines.get(line, 0)
 
     def decisions(self) -> list[str]:
-        """Each question that was asked, with its answers."""
+        """Each question that was asked, with its answers, and each piece that an op was on."""
+        path = self.look.path
+        told = [_answered(self.written, q) if self.written else q.told for q in path.questions]
+        told += [choice.told for choice in path.choices]
         return [
-            f"line {q.site.line}, {q.site.text}: "
-            f"{_answered(self.written, q) if self.written else q.told}"
-            for q in self.look.path.questions
+            f"line {decision.site.line}, {decision.asked}: {words}"
+            for decision, words in zip(path.decisions, told, strict=True)
         ]
 
     def summary(self) -> str:
@@ -232,7 +240,9 @@ class Branches:
                 parts.append(f"{question.site.text} is {question.answers[0]}")
             else:
                 parts.append(f"{question.site.text}: {question.told}")
-        return " · ".join(parts) or "no decision"
+        ops = self.look.path.choices
+        parts += [f"{choice.op}: {choice.told}" for choice in ops[:SUMMED_UP]]
+        return " · ".join(parts + (["…"] if len(ops) > SUMMED_UP else [])) or "no decision"
 
     def why(self) -> str:
         """Why is ``a.grad == d / a`` what it is?"""
