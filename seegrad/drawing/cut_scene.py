@@ -49,7 +49,7 @@ PADDING = 14.0
 BOX_HEIGHT = 60.0
 SLOT_HEIGHT = 50.0
 SLOT_GAP = 8.0
-LONGEST_LABEL = 34  # characters
+LONGEST_LABEL = 26  # characters
 LONGEST_VALUE = 28
 
 
@@ -256,7 +256,7 @@ class Cutting:
             return f"leaf · {formatting.shape(vertex.value.shape)}"
         if vertex.kind == "constant":
             return "constant"
-        return "" if vertex.nodes else "no gradient comes here"
+        return "" if vertex.nodes else "no gradient"
 
     # What things are called
 
