@@ -47,7 +47,7 @@ def turns(a):
 def test_the_notes_own_run_is_explained():
     picture = seegrad.branches(f, torch.tensor(-9.0155e-05))
     text = repr(picture)
-    assert "path: 23 turns · b.sum() > 0 is False" in text
+    assert "path: 23 turns · b.sum() > 0 is False\n" in text
     assert "a.grad == d / a: False" in text
     assert "torch.allclose(a.grad, d / a): True" in text
     assert "a.grad is exactly 1677721600, and d / a is 1677721728" in text

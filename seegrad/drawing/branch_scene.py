@@ -21,6 +21,7 @@ from seegrad.functions.asking import asking, fresh, require_differentiable, requ
 from seegrad.functions.definition import define, parameter_names
 from seegrad.functions.piecewise import (
     Breakpoint,
+    Choice,
     Function,
     Path,
     Question,
@@ -34,6 +35,7 @@ from seegrad.functions.rewriting import Written, written
 from seegrad.functions.rounding import Rounding, decimal, roundings
 from seegrad.recording import Recorder, unrecorded
 from seegrad.recording.snapshot import COMPLETE
+from seegrad.recording.source import Site
 
 REACH = (1, 2)
 """The axis begins so many powers of ten below |a|, and ends so many above."""
@@ -171,7 +173,7 @@ class Branches:
         """What changed since the last a, if the path did."""
         now = self.look
         kinks = [k for k in self.scan.kinks if _lies_between(k, before.s, now.s)]
-        if before.path.way == now.path.way and (before.path == now.path or not kinks):
+        if before.path.same_way(now.path) and (before.path == now.path or not kinks):
             return ""
         # Towards zero there may be kinks without end.
         counted = before.s * now.s > 0 and kinks
@@ -204,7 +206,7 @@ class Branches:
         for question in path.questions:
             if function.holds(question.site):
                 notes.setdefault(question.site.line, []).append(_answered(function, question))
-        for choice in path.choices:
+        for choice in self.choices():
             if function.holds(choice.site):
                 notes.setdefault(choice.site.line, []).append(f"{choice.op}: {choice.told}")
         for line, turns in _for_turns(function, path):
@@ -224,11 +226,17 @@ class Branches:
         """Each question that was asked, with its answers, and each piece that an op was on."""
         path = self.look.path
         told = [_answered(self.written, q) if self.written else q.told for q in path.questions]
-        told += [choice.told for choice in path.choices]
+        told += [choice.told for choice in self.choices()]
+        decisions: list[Question | Choice] = [*path.questions, *self.choices()]
         return [
             f"line {decision.site.line}, {decision.asked}: {words}"
-            for decision, words in zip(path.decisions, told, strict=True)
+            for decision, words in zip(decisions, told, strict=True)
         ]
+
+    def choices(self) -> list[Choice]:
+        """The pieces that ops are on, as far as they make a kink somewhere on the axis."""
+        telling = frozenset[tuple[Site, str]]().union(*(kink.ops for kink in self.scan.kinks))
+        return [c for c in self.look.path.choices if (c.site, c.op) in telling]
 
     def summary(self) -> str:
         """The path in a few words: ``23 turns · b.sum() > 0 is False``."""
@@ -240,7 +248,7 @@ class Branches:
                 parts.append(f"{question.site.text} is {question.answers[0]}")
             else:
                 parts.append(f"{question.site.text}: {question.told}")
-        ops = self.look.path.choices
+        ops = self.choices()
         parts += [f"{choice.op}: {choice.told}" for choice in ops[:SUMMED_UP]]
         return " · ".join(parts + (["…"] if len(ops) > SUMMED_UP else [])) or "no decision"
 

@@ -119,10 +119,14 @@ class Path:
     choices: tuple[Choice, ...]
     lines: Mapping[int, int]
 
-    @property
-    def way(self) -> tuple[Any, ...]:
-        """What Python did, whatever the ops chose: the same lines, the same answers."""
-        return self.questions, tuple(self.lines.items())
+    def same_way(self, other: Path) -> bool:
+        """Did Python do the same, whatever the ops chose: the same answers, the same lines?
+
+        Lines count where both runs have them.
+        """
+        counted = bool(self.lines) and bool(other.lines)
+        same_lines = not counted or list(self.lines.items()) == list(other.lines.items())
+        return self.questions == other.questions and same_lines
 
     @property
     def decisions(self) -> tuple[Question | Choice, ...]:
@@ -131,7 +135,7 @@ class Path:
 
     @property
     def decided(self) -> tuple[Any, ...]:
-        """All that was decided. Two runs took the same path if this and their ``way`` are equal."""
+        """All that was decided: what Python asked, and what the ops chose."""
         return self.questions, self.choices
 
 
@@ -143,6 +147,14 @@ class Breakpoint:
     above: float
     before: Path
     after: Path
+
+    @property
+    def ops(self) -> frozenset[tuple[Site, str]]:
+        """The ops whose piece makes the kink: none, if f takes another way through its code."""
+        if not self.before.same_way(self.after):
+            return frozenset()
+        pairs = zip(self.before.choices, self.after.choices, strict=False)
+        return frozenset((one.site, one.op) for one, other in pairs if one != other)
 
     @property
     def change(self) -> str:
@@ -450,12 +462,12 @@ class _Finder:
         dtype = self.line.direction.dtype
         found: list[Breakpoint] = []
         # With each pair goes the pair of places that were tried, for the size of things there.
-        pending = [(pair, pair) for pair in pairwise(tried) if _differ(*pair, by_lines=True)]
+        pending = [(pair, pair) for pair in pairwise(tried) if _differ(*pair)]
         while pending and len(found) < MOST:
             (low, high), around = pending.pop()
             middle = _between(low.s, high.s, dtype)
             if middle in (low.s, high.s):
-                if low.path.way != high.path.way or self._jumps(low, high, around):
+                if not low.path.same_way(high.path) or self._jumps(low, high, around):
                     found.append(Breakpoint(low.s, high.s, low.path, high.path))
                 continue
             # Where the decisions tell the two apart, lines need not be counted.
@@ -463,7 +475,7 @@ class _Finder:
             place = self.at(middle, lines=alike)
             if place is not None:
                 halves = ((low, place), (place, high))
-                pending += [(half, around) for half in halves if _differ(*half, by_lines=alike)]
+                pending += [(half, around) for half in halves if _differ(*half)]
         return sorted(found, key=lambda kink: kink.below)
 
     def _jumps(self, low: _Place, high: _Place, around: tuple[_Place, _Place]) -> bool:
@@ -492,10 +504,8 @@ class _Finder:
             return float((gradient * self.line.direction).sum().item())
 
 
-def _differ(one: _Place, other: _Place, by_lines: bool) -> bool:
-    if one.path.decided != other.path.decided:
-        return True
-    return by_lines and one.path.way != other.path.way
+def _differ(one: _Place, other: _Place) -> bool:
+    return one.path.choices != other.path.choices or not one.path.same_way(other.path)
 
 
 @unrecorded

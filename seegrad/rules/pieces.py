@@ -69,10 +69,11 @@ def piece(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Piece 
 
 
 def _told(index: Tensor, words: Words) -> tuple[bytes, str]:
+    if index.numel() == 1:
+        number = int(index.item())
+        return number.to_bytes(8, "little", signed=True), words(number)
     numbers = index.to(torch.int64).flatten()
     key = numbers.cpu().numpy().tobytes()
-    if numbers.numel() == 1:
-        return key, words(int(numbers))
     found, counts = (t.tolist() for t in numbers.unique(return_counts=True))
     if len(found) > _MOST:
         return key, f"{len(found)} different pieces at {numbers.numel()} elements"
