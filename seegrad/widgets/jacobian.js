@@ -158,7 +158,7 @@ function painted({ rows, columns }) {
       cell.title = title;
     },
     place({ target, clientX, clientY }) {
-      if (target !== canvas && target !== frame) return [-1, -1];
+      if (target !== canvas) return [-1, -1];
       const { left, top } = canvas.getBoundingClientRect();
       const [i, j] = [Math.floor((clientY - top) / PITCH.down), Math.floor((clientX - left) / PITCH.across)];
       return i >= 0 && i < height && j >= 0 && j < width ? [i, j] : [-1, -1];
