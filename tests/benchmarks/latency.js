@@ -17,6 +17,11 @@ const WAYS = {
     answer: (cell) => cell.querySelector("output"),
     read: (cell) => cell.querySelector("output").textContent,
   },
+  "bare text": {
+    act: (cell, step) => cell.querySelector("output").replaceChildren(`text ${step}`),
+    answer: (cell) => cell.querySelector("output"),
+    read: (cell) => cell.querySelector("output").textContent,
+  },
   "interact and matplotlib": {
     act: (cell, step) => press(cell.querySelector(".noUi-handle"), step % 2 ? "ArrowLeft" : "ArrowRight"),
     answer: (cell) => cell,
