@@ -96,6 +96,11 @@ browser: $(VENV)/.test-installed ## do the widgets work in JupyterLab in a real 
 bench: $(VENV)/.bench-installed ## time seegrad beside its peers (BENCH_FLAGS=--write keeps the table)
 	@$(BIN)/python -m tests.benchmarks.run $(BENCH_FLAGS)
 
+.PHONY: latency
+latency: $(VENV)/.test-installed ## time the widgets from event to painted frame (BENCH_FLAGS=--write too)
+	@$(BIN)/python -m tests.tools.install_browser
+	@$(BIN)/python -m tests.benchmarks.latency $(BENCH_FLAGS)
+
 $(VENV)/.bench-installed: pyproject.toml constraints.txt $(VENV)/.test-installed
 	$(call say,installing what seegrad is compared with)
 	@$(PIP) install -q -c constraints.txt -e '.[bench]'

@@ -47,7 +47,7 @@ def turns(a):
 def test_the_notes_own_run_is_explained():
     picture = seegrad.branches(f, torch.tensor(-9.0155e-05))
     text = repr(picture)
-    assert "path: 23 turns · b.sum() > 0 is False" in text
+    assert "path: 23 turns · b.sum() > 0 is False\n" in text
     assert "a.grad == d / a: False" in text
     assert "torch.allclose(a.grad, d / a): True" in text
     assert "a.grad is exactly 1677721600, and d / a is 1677721728" in text
@@ -101,6 +101,81 @@ def test_a_kink_at_zero_is_found_exactly():
     assert at_one.below == 1 and at_one.above == pytest.approx(1.0)
     assert at_one.change == "a > 1: False below, True above"
     assert breakpoints(hat, -2.0, 2.0, dtype=torch.float64)[1].above == math.nextafter(1, 2)
+
+
+F = torch.nn.functional
+
+ONE_OP = {
+    "relu": (lambda a: torch.relu(a - 1), [1]),
+    "in place": (lambda a: F.relu(a - 1, inplace=True), [1]),
+    "leaky_relu": (lambda a: F.leaky_relu(a + 0.5), [-0.5]),
+    "elu": (lambda a: F.elu(a - 1, alpha=2.0), [1]),
+    "abs": (lambda a: (a - 0.25).abs(), [0.25]),
+    "clamp": (lambda a: a.clamp(-1, 2), [-1, 2]),
+    "clamp by tensor": (lambda a: a.clamp(max=torch.tensor(0.5)), [0.5]),
+    "hardtanh": (lambda a: F.hardtanh(a, -0.5, 2.5), [-0.5, 2.5]),
+    "softshrink": (F.softshrink, [-0.5, 0.5]),
+    "threshold": (lambda a: F.threshold(a, 0.75, 0.0), [0.75]),
+    "maximum": (lambda a: torch.maximum(a, 2 * a - 1), [1]),
+    "max of two": (lambda a: torch.max(a, 2 * a - 1), [1]),
+    "max of all": (lambda a: torch.stack([a, 2 - a, a * 0 - 3]).max(), [1]),
+    "max along": (lambda a: torch.stack([a, 2 - a]).max(0).values, [1]),
+    "amin": (lambda a: torch.stack([a, -a, a * 0 - 2]).amin(dim=(0,)), [-2, 2]),
+    "sort": (lambda a: torch.stack([a, 2 - a, a * 0 + 5]).sort().values[0], [1]),
+    "median": (lambda a: torch.stack([a, a * 0 + 1, a * 0 - 1]).median(), [-1, 1]),
+    "max_pool": (lambda a: F.max_pool1d(torch.stack([a, 2 - a])[None, None], 2), [1]),
+    "where": (lambda a: torch.where(a > 1, a * a, a), [1]),
+    "its method": (lambda a: (a * a).where(a > 1, a), [1]),
+    "floor": (lambda a: a + a.floor() if a > 0.5 else a, [0.5, 1, 2]),
+    "remainder": (lambda a: (a + 0.5) % 2, [-2.5, -0.5, 1.5]),
+    "l1_loss": (lambda a: F.l1_loss(a, a.detach() * 0 + 1), [1]),
+    "norm": (lambda a: (a - 1).norm(), [1]),
+    "vector": (lambda a: torch.relu(a - torch.tensor([0.5, 1.5])).sum(), [0.5, 1.5]),
+}
+
+
+@pytest.mark.parametrize("name", ONE_OP)
+def test_a_kink_inside_one_op_is_found_between_neighbouring_floats(name):
+    function, expected = ONE_OP[name]
+    kinks = breakpoints(function, -2.75, 2.75)
+    assert [kink.above for kink in kinks] == pytest.approx(expected, abs=1e-6)
+    for kink in kinks:
+        below, above = torch.tensor([kink.below, kink.above])
+        assert torch.nextafter(below, above) == above
+        assert " below, " in kink.change
+
+
+@pytest.mark.parametrize(
+    "smooth",
+    [
+        lambda a: torch.relu(a) ** 2,
+        lambda a: torch.relu(a) - torch.relu(-a),
+        lambda a: a * a if a.abs() < 100 else a,
+        lambda a: a + torch.relu(a - 1).detach() * 0,
+        lambda a: torch.where(a > 1, a * 2, a + a),
+        lambda a: torch.exp(4 * a) + F.elu(a),
+        lambda a: torch.max(a * a, -a * a),
+    ],
+)
+def test_where_neither_f_nor_its_slope_jumps_there_is_no_kink(smooth):
+    assert breakpoints(smooth, -2.75, 2.75) == ()
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_a_kink_inside_one_op_in_each_dtype(dtype):
+    (kink,) = breakpoints(lambda a: torch.relu(a - 1), -3.0, 3.0, dtype)
+    assert kink.below == 1 < kink.above < 1.01
+
+
+def test_an_op_on_another_piece_is_said_in_the_picture():
+    picture = seegrad.branches(lambda a: torch.relu(a - 1) + a.clamp(max=5), torch.tensor(2.0))
+    assert "path: relu: input > 0 · clamp: input <= 5" in repr(picture)
+    picture.move(7.0)
+    assert picture.page["crossed"] == "1 kink was crossed: f'(a) went from 2 to 1."
+    assert [kink["text"].split(":")[0] for kink in picture.curve["kinks"]] == [
+        "torch.relu(a - 1)",
+        "a.clamp(max=5)",
+    ]
 
 
 def test_a_path_that_no_tensor_decided_is_told_by_its_lines():

@@ -68,6 +68,20 @@ def test_the_example_of_the_notes_gives_u_beside_3x2():
     assert plain(picture._state.code[1]) == "    return ((x * x).detach() * x).sum()"
 
 
+def test_the_learners_own_detach_is_shown_beside_what_it_does():
+    def f(x):
+        u = (x * x).detach()
+        return u * x
+
+    text = repr(seegrad.cut(f, torch.tensor([1.0, 2.0, 3.0])))
+    assert "of the sum of f(x), is [1, 4, 9]. That is x * x, number by number." in text
+    assert "Without detach() it would be [3, 12, 27]." in text  # 3 x^2
+    assert "Without detach()" not in repr(seegrad.cut(cube, torch.arange(4.0)))
+    assert "Without detach()" not in repr(
+        seegrad.cut(lambda x: x * x.detach().add_(1), torch.ones(1))
+    )
+
+
 @pytest.mark.parametrize("seed", range(10))
 def test_the_code_shown_gives_the_gradient_shown(seed):
     chance = random.Random(seed)

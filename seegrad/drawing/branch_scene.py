@@ -21,6 +21,7 @@ from seegrad.functions.asking import asking, fresh, require_differentiable, requ
 from seegrad.functions.definition import define, parameter_names
 from seegrad.functions.piecewise import (
     Breakpoint,
+    Choice,
     Function,
     Path,
     Question,
@@ -34,9 +35,13 @@ from seegrad.functions.rounding import Rounding, decimal, roundings
 from seegrad.functions.written import Written, written
 from seegrad.recording import Recorder, unrecorded
 from seegrad.recording.snapshot import COMPLETE
+from seegrad.recording.source import Site
 
 REACH = (1, 2)
 """The axis begins so many powers of ten below |a|, and ends so many above."""
+
+SUMMED_UP = 2
+"""So many piecewise ops are named in the few words about a path."""
 
 LARGEST_POWER = 37
 """Beyond ten to this power, up or down, a float32 has no room for the axis."""
@@ -167,9 +172,9 @@ class Branches:
     def _crossed(self, before: Look) -> str:
         """What changed since the last a, if the path did."""
         now = self.look
-        if before.path.key == now.path.key:
-            return ""
         kinks = [k for k in self.scan.kinks if _lies_between(k, before.s, now.s)]
+        if before.path.same_way(now.path) and (before.path == now.path or not kinks):
+            return ""
         # Towards zero there may be kinks without end.
         counted = before.s * now.s > 0 and kinks
         crossed = "Another path was taken"
@@ -201,6 +206,9 @@ class Branches:
         for question in path.questions:
             if function.holds(question.site):
                 notes.setdefault(question.site.line, []).append(_answered(function, question))
+        for choice in self.choices():
+            if function.holds(choice.site):
+                notes.setdefault(choice.site.line, []).append(f"{choice.op}: {choice.told}")
         for line, turns in _for_turns(function, path):
             notes.setdefault(line, []).append(_turns(turns))
         first = function.first_line
@@ -215,12 +223,20 @@ class Branches:
         return 0 if own and first else self.look.path.lines.get(line, 0)
 
     def decisions(self) -> list[str]:
-        """Each question that was asked, with its answers."""
+        """Each question that was asked, with its answers, and each piece that an op was on."""
+        path = self.look.path
+        told = [_answered(self.written, q) if self.written else q.told for q in path.questions]
+        told += [choice.told for choice in self.choices()]
+        decisions: list[Question | Choice] = [*path.questions, *self.choices()]
         return [
-            f"line {q.site.line}, {q.site.text}: "
-            f"{_answered(self.written, q) if self.written else q.told}"
-            for q in self.look.path.questions
+            f"line {decision.site.line}, {decision.asked}: {words}"
+            for decision, words in zip(decisions, told, strict=True)
         ]
+
+    def choices(self) -> list[Choice]:
+        """The pieces that ops are on, as far as they make a kink somewhere on the axis."""
+        telling = frozenset[tuple[Site, str]]().union(*(kink.ops for kink in self.scan.kinks))
+        return [c for c in self.look.path.choices if (c.site, c.op) in telling]
 
     def summary(self) -> str:
         """The path in a few words: ``23 turns · b.sum() > 0 is False``."""
@@ -232,7 +248,9 @@ class Branches:
                 parts.append(f"{question.site.text} is {question.answers[0]}")
             else:
                 parts.append(f"{question.site.text}: {question.told}")
-        return " · ".join(parts) or "no decision"
+        ops = self.choices()
+        parts += [f"{choice.op}: {choice.told}" for choice in ops[:SUMMED_UP]]
+        return " · ".join(parts + (["…"] if len(ops) > SUMMED_UP else [])) or "no decision"
 
     def why(self) -> str:
         """Why is ``a.grad == d / a`` what it is?"""

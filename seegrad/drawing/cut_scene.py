@@ -26,6 +26,7 @@ from seegrad.functions.severing import (
     Function,
     How,
     Run,
+    attached_gradient,
     facts,
     same_numbers,
     severed,
@@ -50,7 +51,7 @@ PADDING = 14.0
 BOX_HEIGHT = 60.0
 SLOT_HEIGHT = 50.0
 SLOT_GAP = 8.0
-LONGEST_LABEL = 34  # characters
+LONGEST_LABEL = 26  # characters
 LONGEST_VALUE = 28
 
 
@@ -257,7 +258,7 @@ class Cutting:
             return f"leaf · {formatting.shape(vertex.value.shape)}"
         if vertex.kind == "constant":
             return "constant"
-        return "" if vertex.nodes else "no gradient comes here"
+        return "" if vertex.nodes else "no gradient"
 
     # What things are called
 
@@ -378,7 +379,7 @@ class Cutting:
         x, uncut = self.name, self.uncut.gradient
         if not numbers:
             sum_of = "" if run.y.numel() == 1 else f", of the sum of {self.result},"
-            return f"The gradient at {x}{sum_of} is {_maybe(uncut)}."
+            return f"The gradient at {x}{sum_of} is {_maybe(uncut)}.{self.own_detach}"
         if run.problem:
             refused = f"backward() raises RuntimeError, “{run.problem}”."
             return f"Nothing leads back from {self.result}: {refused}"
@@ -391,6 +392,16 @@ class Cutting:
             f" That is {self.vertex_name(came)}, number by number: a constant now." if came else ""
         )
         return f"The gradient at {x} is {_maybe(run.gradient)} instead of {_maybe(uncut)}.{same}"
+
+    @cached_property
+    def own_detach(self) -> str:
+        """What f's own ``detach()`` does to the gradient at x, if it has one."""
+        now, attached = self.uncut.gradient, attached_gradient(self.f, self.x)
+        if now is None or attached is None or attached.equal(now):
+            return ""
+        came = same_numbers(self.uncut, now)
+        same = f" That is {self.vertex_name(came)}, number by number." if came else ""
+        return f"{same} Without detach() it would be {_text(attached)}."
 
     # The ways to cut
 

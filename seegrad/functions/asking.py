@@ -321,9 +321,10 @@ def _usable(output: object, names: Sequence[str]) -> Tensor:
             "Return one of them, or put them together with torch.stack([…]) or torch.cat([…])."
         )
     if not isinstance(output, Tensor):
-        told = "None: does f have a return?" if output is None else f"{output!r}"
+        if output is None:
+            raise InputError(f"{called} is None: does f have a return? It must return a tensor.")
         raise InputError(
-            f"{called} must be a tensor, and is {told} ({type(output).__name__}). Compute with "
+            f"{called} must be a tensor, and is {output!r} ({type(output).__name__}). Compute with "
             "torch throughout, and leave out item(), tolist() and float()."
         )
     _require_plain(output, called)

@@ -1,9 +1,13 @@
 """Which way a function goes through its own code, and where along a line that way changes.
 
-``walk`` runs f once and writes down its *path*: the lines that ran and each yes or no that Python
-asked a tensor for. Between two kinks the path is one and the same, so a kink is found by bisection
-on paths, down to two neighbouring floats. A kink inside one PyTorch op (``relu``, ``abs``) is not a
-change of path, and is not found.
+``walk`` runs f once and writes down its *path*: the lines that ran, each yes or no that Python
+asked a tensor for, and the piece that each piecewise op was on (``relu``, ``abs``, ``where``: see
+``rules.pieces``). Between two kinks the path is one and the same, so a kink is found by bisection
+on paths, down to two neighbouring floats.
+
+An op may change its piece where f does not notice: in a test, under ``detach``, or in
+``relu(a)**2``, whose slope has no jump. So where nothing but pieces changes, f and its slope on
+both sides decide: it is a kink if one of them jumps by more than rounding can.
 """
 
 from __future__ import annotations
@@ -29,11 +33,15 @@ from seegrad.errors import InputError
 from seegrad.functions.asking import asking, fresh
 from seegrad.recording import unrecorded
 from seegrad.recording.source import Site, Span, site, user_frame
+from seegrad.rules.pieces import Piece, piece
 
 Function = Callable[[Tensor], Any]
 
 TURNS = 2_000
 """So often one place may ask its question in one run of f; then the loop is stopped."""
+
+PIECES_KEPT = 10_000
+"""So many calls of piecewise ops are written down in one run of f."""
 
 SAMPLES = 40
 """So many values of a are tried on each side of zero before bisection."""
@@ -43,6 +51,10 @@ SCAN_LIMIT = 10.0
 
 MOST = 200
 """So many kinks are looked for in a range."""
+
+JUMP = 64
+"""A jump is a difference between neighbouring floats of so many eps of the values around: a smooth
+f changes there by about one."""
 
 NEAREST = 1e-6
 """In a range with zero in it, values are tried down to this fraction of its larger end."""
@@ -60,24 +72,71 @@ class Question:
     answers: tuple[bool, ...]
 
     @property
+    def asked(self) -> str:
+        """What was asked, as the learner wrote it."""
+        return self.site.text
+
+    @property
     def told(self) -> str:
         """The answers in words: ``True 23 times, then False``."""
-        runs = [(answer, len(list(same))) for answer, same in groupby(self.answers)]
-        words = [f"{answer}{'' if count == 1 else f' {count} times'}" for answer, count in runs]
-        return ", then ".join(words[:4] + (["…"] if len(words) > 4 else []))
+        return _runs([str(answer) for answer in self.answers])
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One place where f calls a piecewise op, and the piece it was on in each call."""
+
+    site: Site
+    op: str
+    pieces: tuple[Piece, ...]
+
+    @property
+    def asked(self) -> str:
+        """The call, as the learner wrote it; the op's name, if that is not at hand."""
+        return self.site.text or self.op
+
+    @property
+    def told(self) -> str:
+        """The pieces in words: ``input > 0 3 times, then input <= 0``."""
+        return _runs([piece.told for piece in self.pieces])
+
+
+def _runs(words: Sequence[str]) -> str:
+    counted = [(word, len(list(same))) for word, same in groupby(words)]
+    runs = [f"{word}{'' if count == 1 else f' {count} times'}" for word, count in counted]
+    return ", then ".join(runs[:4] + (["…"] if len(runs) > 4 else []))
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """What f did on its way: two runs took the same path if their ``key`` is equal.
+    """What f did on its way.
 
-    ``questions`` stand in the order they were first asked; ``lines`` says how often each line of
-    f's own code ran, by its number in the file.
+    ``questions`` and ``choices`` stand in the order they were first met; ``lines`` says how often
+    each line of f's own code ran, by its number in the file.
     """
 
-    key: tuple[Any, ...]
     questions: tuple[Question, ...]
+    choices: tuple[Choice, ...]
     lines: Mapping[int, int]
+
+    def same_way(self, other: Path) -> bool:
+        """Did Python do the same, whatever the ops chose: the same answers, the same lines?
+
+        Lines count where both runs have them.
+        """
+        counted = bool(self.lines) and bool(other.lines)
+        same_lines = not counted or list(self.lines.items()) == list(other.lines.items())
+        return self.questions == other.questions and same_lines
+
+    @property
+    def decisions(self) -> tuple[Question | Choice, ...]:
+        """The questions, then the choices."""
+        return *self.questions, *self.choices
+
+    @property
+    def decided(self) -> tuple[Any, ...]:
+        """All that was decided: what Python asked, and what the ops chose."""
+        return self.questions, self.choices
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +149,22 @@ class Breakpoint:
     after: Path
 
     @property
+    def ops(self) -> frozenset[tuple[Site, str]]:
+        """The ops whose piece makes the kink: none, if f takes another way through its code."""
+        if not self.before.same_way(self.after):
+            return frozenset()
+        pairs = zip(self.before.choices, self.after.choices, strict=False)
+        return frozenset((one.site, one.op) for one, other in pairs if one != other)
+
+    @property
     def change(self) -> str:
-        """What is answered differently: ``b.norm() < 1000: True 22 times, then False, …``."""
-        after = {question.site: question for question in self.after.questions}
-        for question in self.before.questions:
-            other = after.get(question.site)
-            if other is None or other.answers != question.answers:
+        """What is decided differently: ``b.norm() < 1000: True 22 times, then False, …``."""
+        after = {(d.site, d.asked): d for d in self.after.decisions}
+        for decision in self.before.decisions:
+            other = after.get((decision.site, decision.asked))
+            if other != decision:
                 told = "not asked" if other is None else other.told
-                return f"{question.site.text}: {question.told} below, {told} above"
+                return f"{decision.asked}: {decision.told} below, {told} above"
         return "other lines run"
 
 
@@ -152,6 +219,7 @@ class _Walk(TorchFunctionMode):
         self.name = name
         self.decisions: list[tuple[tuple[CodeType, int], bool]] = []
         self.count: Counter[tuple[CodeType, int]] = Counter()
+        self.pieces: list[tuple[tuple[CodeType, int], Piece]] = []
         self.lines: Counter[int] = Counter()
         self.seen: dict[str, Tensor] = {}
 
@@ -164,12 +232,20 @@ class _Walk(TorchFunctionMode):
     ) -> Any:
         if func is not Tensor.__bool__:
             with torch._C.DisableTorchFunction():
+                # Before the call: an op in place takes its input away.
+                if found := piece(getattr(func, "__name__", ""), args, kwargs or {}):
+                    self._choose(found)
                 return func(*args, **(kwargs or {}))
         decision = func(*args)  # seen by the time limit as well
         frame, _ = user_frame()
         if frame is not None:
             self._note(frame, decision)
         return decision
+
+    def _choose(self, found: Piece) -> None:
+        frame, _ = user_frame()
+        if frame is not None and len(self.pieces) < PIECES_KEPT:
+            self.pieces.append(((frame.f_code, frame.f_lasti), found))
 
     def _note(self, frame: FrameType, decision: bool) -> None:
         place = (frame.f_code, frame.f_lasti)
@@ -211,8 +287,12 @@ class _Walk(TorchFunctionMode):
         answers: dict[Site, list[bool]] = {}
         for place, decision in self.decisions:
             answers.setdefault(_asked_at(*place), []).append(decision)
+        pieces: dict[tuple[Site, str], list[Piece]] = {}
+        for place, taken in self.pieces:
+            pieces.setdefault((_asked_at(*place), taken.op), []).append(taken)
         questions = tuple(Question(here, tuple(said)) for here, said in answers.items())
-        return Path((questions, tuple(self.lines.items())), questions, dict(self.lines))
+        choices = tuple(Choice(here, op, tuple(taken)) for (here, op), taken in pieces.items())
+        return Path(questions, choices, dict(self.lines))
 
 
 def _asked_at(code: CodeType, instruction: int) -> Site:
@@ -381,42 +461,82 @@ class _Finder:
         """The kinks between places, in ascending order."""
         dtype = self.line.direction.dtype
         found: list[Breakpoint] = []
-        pending = [pair for pair in pairwise(tried) if pair[0].path.key != pair[1].path.key]
+        # With each pair goes the pair of places that were tried, for the size of things there.
+        pending = [(pair, pair) for pair in pairwise(tried) if _differ(*pair)]
         while pending and len(found) < MOST:
-            low, high = pending.pop()
+            (low, high), around = pending.pop()
             middle = _between(low.s, high.s, dtype)
             if middle in (low.s, high.s):
-                found.append(Breakpoint(low.s, high.s, low.path, high.path))
+                if not low.path.same_way(high.path) or self._jumps(low, high, around):
+                    found.append(Breakpoint(low.s, high.s, low.path, high.path))
                 continue
-            # Where the answers tell the two apart, lines need not be counted.
-            alike = low.path.questions == high.path.questions
+            # Where the decisions tell the two apart, lines need not be counted.
+            alike = low.path.decided == high.path.decided
             place = self.at(middle, lines=alike)
             if place is not None:
                 halves = ((low, place), (place, high))
-                pending += [(a, b) for a, b in halves if _differ(a.path, b.path, alike)]
+                pending += [(half, around) for half in halves if _differ(*half)]
         return sorted(found, key=lambda kink: kink.below)
 
+    def _jumps(self, low: _Place, high: _Place, around: tuple[_Place, _Place]) -> bool:
+        """Does f or its slope jump between neighbours, measured by those of the places around?
 
-def _differ(one: Path, other: Path, by_lines: bool) -> bool:
-    return one.key != other.key if by_lines else one.questions != other.questions
+        Slopes are taken one float further out: at the border itself an op may have any.
+        """
+        eps = torch.finfo(self.line.direction.dtype).eps
+        values = abs(high.value - low.value), *(abs(place.value) for place in around)
+        dtype = self.line.direction.dtype
+        near = [self._slope(_next(low.s, -1, dtype)), self._slope(_next(high.s, 1, dtype))]
+        slopes = abs(near[1] - near[0]), *(abs(self._slope(place.s)) for place in around)
+        return any(jump > JUMP * eps * max(*sizes, jump) for jump, *sizes in (values, slopes))
+
+    def _slope(self, s: float) -> float:
+        """The derivative of f's sum by s; NaN where there is none."""
+        try:
+            (leaf,) = fresh(self.line.at(s))
+            output = self.call(leaf)
+        except InputError:
+            return float("nan")
+        if not output.requires_grad:
+            return 0.0
+        with torch._C.DisableTorchFunction(), torch.enable_grad():
+            (gradient,) = torch.autograd.grad(output.sum(), leaf, materialize_grads=True)
+            return float((gradient * self.line.direction).sum().item())
+
+
+def _differ(one: _Place, other: _Place) -> bool:
+    return one.path.choices != other.path.choices or not one.path.same_way(other.path)
 
 
 @unrecorded
 def _between(low: float, high: float, dtype: torch.dtype) -> float:
     """The float half way between two, counted in floats; ``low`` if they are neighbours."""
-    bits = {8: torch.int64, 4: torch.int32, 2: torch.int16}[dtype.itemsize]
-    middle = (_rank(low, dtype, bits) + _rank(high, dtype, bits)) // 2
-    magnitude = torch.tensor(abs(middle), dtype=bits).view(dtype).item()
-    return float(-magnitude if middle < 0 else magnitude)
+    return _ranked((_rank(low, dtype) + _rank(high, dtype)) // 2, dtype)
 
 
-def _rank(value: float, dtype: torch.dtype, bits: torch.dtype) -> int:
+@unrecorded
+def _next(s: float, step: int, dtype: torch.dtype) -> float:
+    """The neighbour above or below."""
+    return _ranked(_rank(s, dtype) + step, dtype)
+
+
+_BITS = {8: torch.int64, 4: torch.int32, 2: torch.int16}
+
+
+def _rank(value: float, dtype: torch.dtype) -> int:
     """How many floats lie between zero and this one: an order without gaps."""
-    magnitude = int(torch.tensor(abs(value), dtype=dtype).view(bits).item())
+    magnitude = int(torch.tensor(abs(value), dtype=dtype).view(_BITS[dtype.itemsize]).item())
     return -magnitude if value < 0 else magnitude
+
+
+def _ranked(rank: int, dtype: torch.dtype) -> float:
+    """The float of this rank."""
+    bits = _BITS[dtype.itemsize]
+    magnitude = torch.tensor(abs(rank), dtype=bits).view(dtype).item()
+    return float(-magnitude if rank < 0 else magnitude)
 
 
 def _pieces(places: Sequence[_Place]) -> Iterator[tuple[tuple[float, float], ...]]:
     """The curve, cut where its path changes and at zero, where a logarithmic axis breaks."""
-    for _, piece in groupby(places, key=lambda place: (place.s > 0, place.path.questions)):
-        yield tuple((place.s, place.value) for place in piece)
+    for _, same in groupby(places, key=lambda place: (place.s > 0, place.path.decided)):
+        yield tuple((place.s, place.value) for place in same)

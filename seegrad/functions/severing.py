@@ -20,6 +20,7 @@ from torch.autograd.graph import Node
 from torch.overrides import TorchFunctionMode
 
 from seegrad.backward import replay
+from seegrad.errors import InputError
 from seegrad.functions.asking import asking, fresh, require_differentiable
 from seegrad.recording import Op, Recorder, unrecorded
 from seegrad.structure import Edge, Link, Structure, Vertex, structure
@@ -244,6 +245,41 @@ def _refusal(y: Tensor) -> str:
     except RuntimeError as error:
         return str(error)
     raise AssertionError("backward() ran without a graph")  # pragma: no cover
+
+
+class _Attached(TorchFunctionMode):
+    """Makes each ``detach()`` give back the tensor itself, history and all."""
+
+    detaches = 0
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        if func in (Tensor.detach, torch.detach):
+            self.detaches += 1
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def attached_gradient(f: Function, x: Tensor) -> Tensor | None:
+    """What would the gradient of f(x)'s sum be without f's own ``detach()``? None if it has none.
+
+    None too if f cannot run so, for example because it edits a detached tensor in place.
+
+    >>> attached_gradient(lambda x: x.detach() * x, torch.tensor(3.0))
+    tensor(6.)
+    """
+    (leaf,) = fresh(x)
+    mode = _Attached()
+    try:
+        with asking(f) as call, mode:
+            y = call(leaf)
+    except InputError:
+        return None
+    if not mode.detaches or not y.requires_grad:
+        return None
+    with torch._C.DisableTorchFunction():
+        return torch.autograd.grad(y, leaf, torch.ones_like(y), materialize_grads=True)[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,7 @@ function plot(curve, result, place, go) {
   const zero = svg("text", { class: "tick", x: MIDDLE, y: HEIGHT + 16, "text-anchor": "middle" }, "0");
   const name = svg("text", { class: "tick", x: LEFT, y: 10 }, `${result}, logarithmic in both directions`);
   const foot = svg("text", { class: "tick", x: MIDDLE, y: HEIGHT + 34, "text-anchor": "middle" }, place);
-  const kinks = svg("text", { class: "tick", x: RIGHT, y: 10, "text-anchor": "end" }, "dotted: kinks, where the path changes");
+  const kinks = svg("text", { class: "tick", x: RIGHT, y: 10, "text-anchor": "end" }, "dotted: kinks");
   canvas.append(...sides[-1].parts, ...sides[1].parts, zero, name, kinks, foot, guide, dot);
   canvas.addEventListener("click", ({ clientX }) => {
     const box = canvas.getBoundingClientRect();

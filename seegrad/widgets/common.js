@@ -51,6 +51,12 @@ export function formula(mathml, latex) {
   return plain ? document.importNode(math, true) : html("span", { class: "latex" }, latex);
 }
 
+/** Replaces the text only if it changed: a screen reader and the layout are left alone.
+ *  @param {Element} node @param {string} text */
+export function say(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 /** Sets a trait here and in the kernel. @param {Model} model @param {string} trait @param {any} value */
 export function put(model, trait, value) {
   model.set(trait, value);
@@ -165,9 +171,11 @@ export function dial(label, reach, act) {
   const slider = html("input", { type: "range", step: "any", "aria-label": label });
   const field = html("input", { type: "number", step: "any", "aria-label": `${label}, exactly` });
   const element = html("div", { class: "dial" }, slider, field);
-  let written = "";
+  let [written, shown] = ["", NaN];
   /** @param {number} value @param {boolean} [confirmed] */
   const show = (value, confirmed) => {
+    if (value === shown && field.value === written) return;
+    shown = value;
     // An answer that arrives meanwhile must not take away what is half typed.
     const typing = !confirmed && document.activeElement === field && field.value !== written;
     while (Math.abs(value) > reach) reach = rounded(2 * Math.abs(value));
@@ -182,7 +190,7 @@ export function dial(label, reach, act) {
     }
     slider.value = String(value);
     slider.ariaValueText = number(value);
-    if (!typing) field.value = written = String(Number(value.toPrecision(4)));
+    if (!typing) field.value = written = short(value);
     field.title = String(value);
   };
   const moved = (/** @type {boolean} */ settled) => () => {
@@ -197,6 +205,12 @@ export function dial(label, reach, act) {
     act(value, true);
   });
   return { element, slider, show: (/** @type {number} */ value) => show(value) };
+}
+
+/** Four digits, as a field for numbers takes them, and in as little room. @param {number} value */
+function short(value) {
+  const four = Number(value.toPrecision(4));
+  return four && Math.abs(four) < 1e-3 ? four.toExponential() : String(four);
 }
 
 /** Calls `act` with a number that was typed and left, or confirmed by Enter, which JupyterLab would keep.
@@ -299,8 +313,8 @@ export function frame(widget, model, el) {
   return {
     root,
     live,
-    state: (/** @type {string} */ text) => void (status.textContent = text),
-    announce: (/** @type {string} */ text) => void (voice.textContent = text),
+    state: (/** @type {string} */ text) => say(status, text),
+    announce: (/** @type {string} */ text) => say(voice, text),
     close() {
       deafen();
       root.remove();

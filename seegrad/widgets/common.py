@@ -120,7 +120,8 @@ class AnsweringPicture(Picture):
     a subclass gives ``words`` and ``script``, and calls ``refresh`` after a change.
     """
 
-    asked = traitlets.Dict().tag(sync=True)
+    # The page knows what it asked: it need not be told.
+    asked = traitlets.Dict().tag(sync=True, echo_update=False)
     reply = traitlets.Dict().tag(sync=True)
 
     def answer(self, question: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-import { asker, button, dial, floats, frame, html, listen, number, put, rounded, typed } from "./common.js";
+import { asker, button, dial, floats, frame, html, listen, number, put, rounded, say, typed } from "./common.js";
 
 // jacobian(f, x): J as a heat map, v beside its rows, v^T J under its columns.
 // J comes from PyTorch; while v is dragged, v^T J is summed here. A new x asks the kernel.
@@ -16,13 +16,10 @@ import { asker, button, dial, floats, frame, html, listen, number, put, rounded,
 const WRITTEN = 10; // up to so many columns have room for their numbers
 const BUTTONS = 4; // up to so many rows have a button each
 const TERMS = 4; // of L = v · y so many are written out
+const MIDDLE = 420; // px between x and the notes, in a 900-px notebook: a wider table stands below them
+const CHARACTER = 7.3; // px, of the table's names
+const PITCH = { across: 19, down: 18 }; // px from one painted entry to the next, as in the style sheet
 const COMMON_REACH = 2; // the sliders of v go from -2 to 2
-
-/** Replaces the text only if it changed: a screen reader and the layout are left alone.
- *  @param {Element} node @param {string} text */
-function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
 
 /** v^T J and v · y: what v's base gives, and what the rows shown add to it.
  *  @param {Page} page @param {Numbers} numbers @param {V} v */
@@ -43,7 +40,7 @@ function product({ size, y, columns }, { J, bases }, { base, shown }) {
 function scalar({ rows, size }, { shown }, total) {
   const terms = shown.map((weight, i) => `${number(weight)}·${rows[i]}`).slice(0, TERMS);
   const more = size[0] > terms.length ? ["…"] : [];
-  return `L = ${[...terms, ...more].join(" + ")} = ${number(total)}`;
+  return `L = ${[...terms, ...more].join(" + ")} =\u00a0${number(total)}`;
 }
 
 /** Which v this is: "ones", "given", "row 3" or "custom". @param {Page} page @param {V} v */
@@ -74,11 +71,99 @@ function inputs({ inputs, columns, x }, act) {
   const rows = dials.map(({ element, slider }, j) => {
     element.classList.add("value");
     slider.dataset.x = columns[j];
-    return html("div", { class: "row" }, html("span", { class: "value name" }, columns[j]), element);
+    return html("div", { class: "pair" }, html("span", { class: "value name" }, columns[j]), element);
   });
   const heading = inputs.map(({ name, shape }) => `${name} (input, ${shape})`).join(" · ");
   const element = section("inputs", [heading], html("div", { class: "dials" }, ...rows));
   return { element, show: (/** @type {number[]} */ values) => values.forEach((value, j) => dials[j].show(value)) };
+}
+
+/** J's entries where they stand in the table. `place` says which entry an event points at, `mark` outlines one.
+ *  @typedef {{cells: HTMLTableCellElement[][], fill(J: Float64Array): void, mark(i: number, j: number, title: string): void,
+ *    place(event: PointerEvent): [number, number]}} Entries */
+
+/** How strong the colour of each entry is, from 0 to 1: its size beside the largest. @param {Float64Array} J */
+function strengths(J) {
+  const most = J.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), Number.MIN_VALUE);
+  return J.map((value) => (Number.isNaN(value) ? 0 : Math.min(1, Math.abs(value) / most)));
+}
+
+/** A cell with a number for each entry. @param {Page} page @returns {Entries} */
+function written({ rows, columns }) {
+  const cells = rows.map(() => columns.map(() => html("td", { class: "positive", "data-entry": "" })));
+  /** @type {HTMLTableCellElement | undefined} */
+  let marked;
+  return {
+    cells,
+    fill(J) {
+      const strong = strengths(J);
+      cells.flat().forEach((cell, k) => {
+        cell.classList.toggle("negative", J[k] < 0);
+        cell.style.setProperty("--size", `${100 * strong[k]}%`);
+        say(cell, number(J[k]));
+      });
+    },
+    mark(i, j, title) {
+      marked?.classList.remove("looked");
+      marked = cells[i]?.[j];
+      marked?.classList.add("looked");
+      if (marked) marked.title = title;
+    },
+    place({ target }) {
+      const cell = /** @type {Element} */ (target).closest("td");
+      const i = cells.findIndex((line) => line.some((other) => other === cell));
+      return [i, i < 0 ? -1 : cells[i].findIndex((other) => other === cell)];
+    },
+  };
+}
+
+/** All entries in one picture: as cells, 900 of them would take the browser several frames.
+ *  @param {Page} page @returns {Entries} */
+function painted({ rows, columns }) {
+  const [width, height, scale] = [columns.length, rows.length, Math.ceil(devicePixelRatio)];
+  const [across, down] = [PITCH.across * scale, PITCH.down * scale];
+  const canvas = html("canvas", { width: width * across, height: height * down });
+  const frame = html("span", { class: "looked" });
+  const cell = html("td", { class: "painted", rowspan: height, colspan: width }, canvas, frame);
+  const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  /** @type {Float64Array} */
+  let shown = new Float64Array(0);
+  const draw = () => {
+    const { color: positive, outlineColor: negative, caretColor: paper } = getComputedStyle(canvas);
+    const strong = strengths(shown);
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    shown.forEach((value, k) => {
+      const box = [(k % width) * across, Math.floor(k / width) * down, across - scale, down - scale];
+      pen.globalAlpha = 1;
+      pen.fillStyle = paper;
+      pen.fillRect(box[0], box[1], box[2], box[3]);
+      pen.globalAlpha = strong[k];
+      pen.fillStyle = value < 0 ? negative : positive;
+      pen.fillRect(box[0], box[1], box[2], box[3]);
+    });
+  };
+  // The theme has changed the colours.
+  for (const moment of ["transitionend", "transitioncancel"]) canvas.addEventListener(moment, draw);
+  frame.hidden = true;
+  return {
+    cells: [[cell], ...rows.slice(1).map(() => [])],
+    fill(J) {
+      shown = J;
+      if (canvas.isConnected) draw();
+      else requestAnimationFrame(draw); // only what is in the page has its colours
+    },
+    mark(i, j, title) {
+      frame.hidden = i < 0;
+      Object.assign(frame.style, { left: `${j * PITCH.across}px`, top: `${i * PITCH.down}px` });
+      cell.title = title;
+    },
+    place({ target, clientX, clientY }) {
+      if (target !== canvas) return [-1, -1];
+      const { left, top } = canvas.getBoundingClientRect();
+      const [i, j] = [Math.floor((clientY - top) / PITCH.down), Math.floor((clientX - left) / PITCH.across)];
+      return i >= 0 && i < height && j >= 0 && j < width ? [i, j] : [-1, -1];
+    },
+  };
 }
 
 /** The table: v, J and v^T J, each where it meets the others.
@@ -86,12 +171,12 @@ function inputs({ inputs, columns, x }, act) {
  *  @param {(text: string) => void} point says what the cell pointed at holds */
 function table(page, act, point) {
   const { rows, columns } = page;
-  const written = columns.length <= WRITTEN;
+  const spelled = columns.length <= WRITTEN;
+  const entries = spelled ? written(page) : painted(page);
   const dials = rows.map((name, i) =>
     dial(`weight v of ${name}`, COMMON_REACH, (value, settled) => act(i, value, settled)),
   );
   dials.forEach(({ slider }, i) => (slider.dataset.v = rows[i]));
-  const cells = rows.map(() => columns.map(() => html("td", {})));
   const sums = columns.map((name) => html("td", { "data-sum": name }));
   const head = html(
     "tr",
@@ -101,7 +186,7 @@ function table(page, act, point) {
     ...columns.map((name) => html("th", { scope: "col" }, html("span", {}, html("i", {}, "∂/∂"), name))),
   );
   const body = rows.map((name, i) =>
-    html("tr", {}, html("td", {}, dials[i].element), html("th", { scope: "row" }, name), ...cells[i]),
+    html("tr", {}, html("td", {}, dials[i].element), html("th", { scope: "row" }, name), ...entries.cells[i]),
   );
   const names = page.inputs.map(({ name }) => `${name}.grad`).join(", ");
   const label = html("th", { scope: "row", colspan: 2, class: "gradient" }, transposed(), ` = ${names}`);
@@ -113,30 +198,24 @@ function table(page, act, point) {
     html("tfoot", {}, html("tr", {}, label, ...sums)),
   );
   const element = html("div", { class: "matrix", tabindex: 0, role: "group", "aria-label": "Jacobian" }, grid);
-  element.classList.toggle("coloured", !written);
-  element.classList.toggle("tight", written && columns.length > 8);
+  element.classList.toggle("coloured", !spelled);
+  element.classList.toggle("tight", spelled && columns.length > 8);
   element.classList.toggle("dense", rows.length > 8);
   let values = new Float64Array(0);
   let [row, column] = [-1, -1];
 
-  const tell = () => {
-    if (row < 0) return point("");
-    const value = values[row * columns.length + column];
-    point(
-      `∂${rows[row]}/∂${columns[column]} = ${number(value)}${String(value) === number(value) ? "" : ` (${value})`}`,
-    );
-  };
   /** @param {number} i @param {number} j */
   const look = (i, j) => {
-    cells[row]?.[column]?.classList.remove("looked");
     [row, column] = [i, j];
-    cells[row]?.[column]?.classList.add("looked");
-    tell();
+    const value = values[row * columns.length + column];
+    const name = `∂${rows[row]}/∂${columns[column]}`;
+    entries.mark(row, column, row < 0 ? "" : `${name} = ${value}`);
+    const exact = String(value) === number(value) ? "" : ` (${value})`;
+    point(row < 0 ? "" : `${name} = ${number(value)}${exact}`);
   };
-  element.addEventListener("pointerover", ({ target }) => {
-    const cell = /** @type {Element} */ (target).closest("td");
-    const i = cells.findIndex((line) => line.includes(/** @type {HTMLTableCellElement} */ (cell)));
-    look(i, i < 0 ? -1 : cells[i].indexOf(/** @type {HTMLTableCellElement} */ (cell)));
+  element.addEventListener("pointermove", (event) => {
+    const [i, j] = entries.place(event);
+    if (i !== row || j !== column) look(i, j);
   });
   element.addEventListener("keydown", (event) => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
@@ -144,7 +223,7 @@ function table(page, act, point) {
     event.preventDefault();
     const within = (/** @type {number} */ at, /** @type {number} */ count) => Math.max(0, Math.min(at, count - 1));
     look(within(row < 0 ? 0 : row + step[0], rows.length), within(row < 0 ? 0 : column + step[1], columns.length));
-    cells[row][column].scrollIntoView({ block: "nearest", inline: "nearest" });
+    element.querySelector(".looked")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   });
 
   return {
@@ -152,29 +231,19 @@ function table(page, act, point) {
     /** @param {Float64Array} J */
     fill(J) {
       values = J;
-      const most = J.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), Number.MIN_VALUE);
-      cells.forEach((line, i) =>
-        line.forEach((cell, j) => {
-          const value = J[i * columns.length + j];
-          const size = Number.isFinite(value) ? Math.min(1, Math.abs(value) / most) : Number.isNaN(value) ? 0 : 1;
-          cell.className = value < 0 ? "negative" : "positive";
-          cell.style.setProperty("--size", `${100 * size}%`);
-          cell.title = `∂${rows[i]}/∂${columns[j]} = ${value}`;
-          say(cell, number(value));
-        }),
-      );
-      cells[row]?.[column]?.classList.add("looked");
-      if (row >= 0) tell();
+      entries.fill(J);
+      if (row >= 0) look(row, column);
     },
     /** @param {V} v @param {Float64Array} result */
     weigh({ shown }, result) {
       shown.forEach((weight, i) => dials[i].show(weight));
-      const most = result.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), Number.MIN_VALUE);
+      const strong = strengths(result);
       result.forEach((sum, j) => {
-        say(sums[j], number(sum));
+        if (spelled) say(sums[j], number(sum));
+        else sums[j].ariaLabel = number(sum);
         sums[j].title = `${columns[j]}: ${sum}`;
         sums[j].classList.toggle("below", sum < 0);
-        sums[j].style.setProperty("--size", `${Math.min(100, (100 * Math.abs(sum)) / most) || 0}%`);
+        sums[j].style.setProperty("--size", `${100 * strong[j]}%`);
       });
     },
   };
@@ -245,9 +314,17 @@ function pager({ size, top, left, rows, columns, remark }, go) {
     ...part("row", top, rows.length, size[0], (first) => go(first, left)),
     ...part("column", left, columns.length, size[1], (first) => go(top, first)),
   ];
-  const element = html("div", { class: "pager" }, html("p", {}, remark), ...parts);
+  const element = html("div", { class: "paging" }, html("p", {}, remark), ...parts);
   element.hidden = !remark;
   return element;
+}
+
+/** Whose shape v has, and whose the result. @param {string} shape y's @param {Page["inputs"]} inputs */
+function shapesTold(shape, inputs) {
+  const v = shape === "scalar" ? "v is a scalar like y" : `v has y's shape ${shape}`;
+  const [{ name, shape: only }] = inputs;
+  if (inputs.length === 1) return `${v}, the result ${only === "scalar" ? `is a scalar like ${name}` : `has ${name}'s ${only}`}.`;
+  return `${v}, the result has a part for each input: ${inputs.map((x) => `${x.name} ${x.shape}`).join(", ")}.`;
 }
 
 /** What the numbers mean. */
@@ -259,15 +336,16 @@ function notes() {
   const compared = html("span");
   const check = section("check", [compared], agreement);
   const element = html("div", { class: "notes" }, same, rule, check);
+  let told = "";
   /** @param {Page} page */
   const fill = ({ disagreement, entrywise, shape, inputs }) => {
     say(compared, `finite differences ${entrywise ? "" : "that move all of x alike "}agree to`);
-    say(agreement, disagreement);
-    const [x, shapes] = [inputs.map(({ name }) => name).join(", "), inputs.map(({ shape }) => shape).join(", ")];
-    rule.replaceChildren(
-      html("code", {}, "y.backward(v)"),
-      ` never builds J: it computes this one row vector. v has y's shape ${shape}, the result has ${x}'s ${shapes}.`,
-    );
+    say(agreement, disagreement === "0" ? "the last digit" : disagreement);
+    const shapes = shapesTold(shape, inputs);
+    if (told === shapes) return;
+    told = shapes;
+    const never = " never builds J: it computes this one row vector. ";
+    rule.replaceChildren(html("code", {}, "y.backward(v)"), never, shapes);
   };
   return { element, fill, weigh: (/** @type {string} */ text) => say(scalar, text) };
 }
@@ -278,6 +356,13 @@ function sentence({ rows, columns, size }, J, { shown }, sums) {
   const list = (/** @type {Iterable<number>} */ values) => `[${[...values].map(number).join(", ")}]`;
   const lines = rows.map((_, i) => list(J.slice(i * columns.length, (i + 1) * columns.length)));
   return `J (${size.join(" × ")}) = [${lines.join(", ")}]; v = ${list(shown)}; vᵀJ = ${list(sums)}`;
+}
+
+/** How wide the table will be, in px: the sliders of v, the rows' names, and the columns. @param {Page} page */
+function tableWidth({ rows, columns }) {
+  const text = (/** @type {string} */ name) => CHARACTER * name.length;
+  const across = columns.reduce((sum, name) => sum + Math.max(67, text(`∂/∂${name}`) + 20), 0);
+  return 140 + Math.max(...rows.map(text)) + across;
 }
 
 /** One layout of the live view: it lasts as long as the rows and columns are the same.
@@ -319,7 +404,7 @@ function layout(page, acts) {
   const left = html("div", { class: "left" }, x.element, output, pick.element);
   const middle = html("div", { class: "middle" }, pager(page, acts.go), grid.element, readout);
   const body = html("div", { class: "explorer" }, left, middle, aside.element);
-  body.classList.toggle("stacked", page.columns.length > 4);
+  body.classList.toggle("stacked", tableWidth(page) > MIDDLE);
   /** @type {Numbers} */
   let numbers;
   return {

@@ -228,7 +228,15 @@ function contourPlot({ reach, ts, values }, names, move) {
     here.setAttribute("cx", String(left));
     here.setAttribute("cy", String(top));
     const size = Math.hypot(right, up);
-    const length = Math.min(ARROW, Math.max(26, (ARROW * size) / steepest));
+    // As long as the gradient, and no longer than what is left of the plot: its head must be seen.
+    const wish = Math.min(ARROW, Math.max(26, (ARROW * size) / steepest));
+    const room = (/** @type {number} */ from, /** @type {number} */ way, /** @type {number} */ low, /** @type {number} */ most) =>
+      way > 0 ? (low + most - from) / way : way < 0 ? (low - from) / way : Infinity;
+    const free = Math.min(
+      room(left, right / size, box.x, box.width),
+      room(top, -up / size, box.y, box.height),
+    );
+    const length = Math.min(wish, Math.max(free, 12));
     for (const part of [arrow, head]) part.toggleAttribute("hidden", !(size > 0 && size < Infinity));
     if (!(size > 0 && size < Infinity)) return;
     const [dx, dy] = [(right / size) * length, (-up / size) * length];
@@ -378,7 +386,7 @@ function chooser({ count, along, shown, names }, go) {
 
 /** A slider with its name before it. @param {string} name @param {HTMLElement} control @param {string} kind */
 const row = (name, control, kind) =>
-  html("div", { class: `row ${kind}` }, html("span", { class: `name ${kind}` }, name), control);
+  html("div", { class: `pair ${kind}` }, html("span", { class: `name ${kind}` }, name), control);
 
 /** The slider of h, the largest at its right end. @param {(step: number) => void} pick */
 function stepper(pick) {

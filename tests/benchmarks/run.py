@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from tests.benchmarks.report import write
 from tests.benchmarks.table import Results, markdown
 from tests.benchmarks.timing import import_times, layout_times, race
 from tests.benchmarks.workloads import workloads
@@ -22,7 +23,7 @@ PACKAGES = ("torch", "seegrad", "torchviz", "torchview", "torchlens")
 
 
 def main() -> None:
-    """Run the benchmark; with ``--write`` its table becomes RESULTS.md."""
+    """Run the benchmark; with ``--write`` its table becomes a section of RESULTS.md."""
     torch.set_num_threads(1)
     times = {}
     for work in workloads():
@@ -40,7 +41,7 @@ def main() -> None:
     (HERE / "results.json").write_text(json.dumps(asdict(results), indent=1) + "\n")
     report = markdown(results)
     if "--write" in sys.argv[1:]:
-        (HERE / "RESULTS.md").write_text(report)
+        write("time", report)
     print(report, end="")
 
 

@@ -69,7 +69,7 @@ def live(notebook: NotebookPage, cell: str) -> Locator:
 
 
 def entries(widget: Locator) -> Locator:
-    return widget.locator("tbody td[title]")
+    return widget.locator("[data-entry]")
 
 
 def sums(widget: Locator) -> Locator:
@@ -226,16 +226,42 @@ def test_the_other_faces_are_of_what_is_shown(notebook: NotebookPage) -> None:
 
 def test_a_huge_jacobian_shows_the_row_that_is_asked_for(notebook: NotebookPage) -> None:
     widget = live(notebook, "huge")
-    expect(widget.locator(".pager")).to_contain_text("100,000,000 numbers, 800 MB in float64")
+    expect(widget.locator(".paging")).to_contain_text("100,000,000 numbers, 800 MB in float64")
     row = widget.get_by_role("spinbutton", name="row that a one-hot v reads")
     row.fill("20")
     row.press("Enter")
     expect(widget.locator("tbody th")).to_have_text(["y[20]"])
     cosine = number(float(torch.linspace(0, 1, 10_000).double()[20].cos()))
-    expect(sums(widget).nth(20)).to_have_text(cosine)
-    expect(sums(widget).nth(19)).to_have_text("0")
+    expect(sums(widget).nth(20)).to_have_attribute("aria-label", cosine)
+    expect(sums(widget).nth(19)).to_have_attribute("aria-label", "0")
     widget.get_by_role("button", name="next columns").click()
     expect(sums(widget).first).to_have_attribute("data-sum", "x[30]")
+
+
+def test_a_painted_jacobian_tells_the_number_that_is_pointed_at(notebook: NotebookPage) -> None:
+    widget = live(notebook, "coloured")
+    J = torch.autograd.functional.jacobian(lambda x: x.softmax(0), torch.linspace(-1, 1, 30))
+    table, readout = widget.get_by_role("group", name="Jacobian"), widget.locator(".readout")
+    for key, told in [("ArrowUp", "∂y[0]/∂x[0]"), ("ArrowDown", "∂y[1]/∂x[0]")]:
+        table.press(key)
+        expect(readout).to_contain_text(told)
+    expect(readout).to_contain_text(f"= {number(J[1, 0].item())} (")
+    widget.locator("canvas").hover(position={"x": 19 * 29 + 9, "y": 18 * 28 + 9})
+    expect(readout).to_contain_text(f"∂y[28]/∂x[29] = {number(J[28, 29].item())}")
+    red, _, blue = pixel(widget, 29, 29)
+    assert red > blue, "positive is orange"
+    red, _, blue = pixel(widget, 28, 29)
+    assert red < blue, "negative is purple"
+
+
+def pixel(widget: Locator, row: int, column: int) -> tuple[int, int, int]:
+    """What colour is the middle of a painted entry?"""
+    red, green, blue, _ = widget.locator("canvas").evaluate(
+        "(node, [i, j]) =>"
+        " [...node.getContext('2d').getImageData(j * 19 + 9, i * 18 + 9, 1, 1).data]",
+        [row, column],
+    )
+    return red, green, blue
 
 
 def test_bad_input_and_markup_stay_text(notebook: NotebookPage) -> None:
@@ -250,6 +276,8 @@ def test_bad_input_and_markup_stay_text(notebook: NotebookPage) -> None:
 def test_nothing_in_it_shuts_anybody_out(notebook: NotebookPage, theme: Theme) -> None:
     notebook.set_theme(theme)
     assert violations(notebook.page, ".jp-OutputArea-output .seegrad") == []
+    nearly_zero = pixel(live(notebook, "coloured"), 0, 1)
+    assert (min(nearly_zero) > 200) is (theme is Theme.LIGHT), "painted anew in the theme's colours"
 
 
 def test_it_is_as_it_was_after_a_reload(notebook: NotebookPage) -> None:

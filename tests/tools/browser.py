@@ -34,10 +34,13 @@ def has_own_browser(playwright: Playwright) -> bool:
     return Path(playwright.chromium.executable_path).exists()
 
 
-def launch(playwright: Playwright) -> Browser:
-    """Start the system's Chromium without a window, or Playwright's own where there is none."""
+def launch(playwright: Playwright, *extra: str) -> Browser:
+    """Start the system's Chromium without a window, or Playwright's own where there is none.
+
+    ``extra`` are flags for it, beyond those that all need.
+    """
     # Chromium's sandbox refuses to work for root, which is who runs tests in a container.
-    flags = [*QUIET, "--no-sandbox"] if os.geteuid() == 0 else [*QUIET]
+    flags = [*QUIET, *extra, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
     return playwright.chromium.launch(executable_path=system_browser(), args=flags)
 
 
