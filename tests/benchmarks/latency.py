@@ -185,10 +185,10 @@ def _lines(results: Results) -> Iterator[str]:
         "event is dispatched, a MutationObserver sees the new number, and two animation frames "
         "later it has been painted. Frames are not held back for a display's 60 Hz, which would "
         "add 0 to 16.7 ms to each contender alike. The contenders take turns, in a new order each "
-        f"of {ROUNDS} rounds. Dragging v and the bare text stay in the page; the others ask the kernel. The bare "
-        "text is a script that writes a word into the page: what a frame costs here, whoever asks "
-        "for it. The bare echo is an anywidget that sends one number back. interact draws the same "
-        "Jacobian with matplotlib."
+        f"of {ROUNDS} rounds. Dragging v and the bare text stay in the page; the others ask the "
+        "kernel. The bare text is a script that writes a word into the page: what a frame costs "
+        "here, whoever asks for it. The bare echo is an anywidget that sends one number back. "
+        "interact draws the same Jacobian with matplotlib."
     )
     yield ""
     heads = [f"{n} × {n}: {what}" for n in results.times for what in ("median", "p95", "least")]
