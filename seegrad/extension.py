@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seegrad.recording import recorder
+from seegrad.recording.passage import hide
 
 _loaded: dict[int, _Cells] = {}
 
@@ -35,6 +36,8 @@ def load(shell: Any) -> None:
     cells = _loaded[id(shell)] = _Cells(shell)
     shell.events.register("pre_run_cell", cells.start)
     shell.events.register("post_run_cell", cells.stop)
+    if not shell.custom_exceptions:  # else somebody else shows the errors
+        shell.set_custom_exc((Exception,), _show_error)
     cells.start()
 
 
@@ -45,4 +48,14 @@ def unload(shell: Any) -> None:
         return
     shell.events.unregister("pre_run_cell", cells.start)
     shell.events.unregister("post_run_cell", cells.stop)
+    if shell.custom_exceptions == (Exception,):
+        shell.set_custom_exc((), None)
     cells.stop()
+
+
+def _show_error(
+    shell: Any, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any
+) -> None:
+    """Show what IPython would, as it would be had nothing been recorded."""
+    hide(error)
+    shell.showtraceback((kind, error, traceback), tb_offset=tb_offset, running_compiled_code=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -23,13 +23,20 @@ def names_in_reach() -> Names:
     A module's parameters and buffers go by their path (``net.0.weight``). Names that begin with an
     underscore are left out; IPython keeps results under such names.
     """
-    found: dict[int, str] = {}
+    namespaces: list[Mapping[str, object]] = []
     frame, _ = user_frame()
     while frame is not None:
-        for namespace in (frame.f_locals, frame.f_globals):
-            for name, tensor in _tensors(namespace):
-                found.setdefault(id(tensor), name)
+        namespaces += (frame.f_locals, frame.f_globals)
         frame = frame.f_back
+    return names_in(namespaces)
+
+
+def names_in(namespaces: Iterable[Mapping[str, object]]) -> Names:
+    """The tensors that these namespaces name; where several do, the first counts."""
+    found: dict[int, str] = {}
+    for namespace in namespaces:
+        for name, tensor in _tensors(namespace):
+            found.setdefault(id(tensor), name)
     return found
 
 
