@@ -27,6 +27,7 @@ from seegrad.recording import Recording, record
 if TYPE_CHECKING:
     from seegrad.widgets.branches import branches
     from seegrad.widgets.cut import cut
+    from seegrad.widgets.explain import explain
     from seegrad.widgets.graph import graph
     from seegrad.widgets.jacobian import jacobian
     from seegrad.widgets.ledger import ledger
@@ -44,6 +45,7 @@ __all__ = [
     "branches",
     "breakpoints",
     "cut",
+    "explain",
     "graph",
     "jacobian",
     "jacobian_matrix",
@@ -64,6 +66,7 @@ __all__ = [
 _PICTURES = {
     "branches": "seegrad.widgets.branches",
     "cut": "seegrad.widgets.cut",
+    "explain": "seegrad.widgets.explain",
     "graph": "seegrad.widgets.graph",
     "jacobian": "seegrad.widgets.jacobian",
     "ledger": "seegrad.widgets.ledger",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from IPython.display import display
+
+from seegrad.clinic.table import could_explain
 from seegrad.recording import recorder
 from seegrad.recording.passage import hide
 
@@ -28,6 +31,14 @@ class _Cells:
             self.recording = False
             recorder().stop()
 
+    def end(self, result: Any) -> None:
+        """The cell is over: if autograd failed in it, say why below its traceback."""
+        recorded = self.recording
+        self.stop()
+        error = result.error_in_exec
+        if recorded and isinstance(error, Exception):
+            _explain(error)
+
 
 def load(shell: Any) -> None:
     """Record from the running cell on. Loading twice is the same as loading once."""
@@ -35,7 +46,7 @@ def load(shell: Any) -> None:
         return
     cells = _loaded[id(shell)] = _Cells(shell)
     shell.events.register("pre_run_cell", cells.start)
-    shell.events.register("post_run_cell", cells.stop)
+    shell.events.register("post_run_cell", cells.end)
     if not shell.custom_exceptions:  # else somebody else shows the errors
         shell.set_custom_exc((Exception,), _show_error)
     cells.start()
@@ -47,10 +58,24 @@ def unload(shell: Any) -> None:
     if cells is None:
         return
     shell.events.unregister("pre_run_cell", cells.start)
-    shell.events.unregister("post_run_cell", cells.stop)
+    shell.events.unregister("post_run_cell", cells.end)
     if shell.custom_exceptions == (Exception,):
         shell.set_custom_exc((), None)
     cells.stop()
+
+
+def _explain(error: Exception) -> None:
+    """Show the panel below an error of autograd's. It never raises: the learner has an error."""
+    try:
+        if not could_explain(error):
+            return
+        from seegrad.widgets.explain import explained  # matplotlib is slow to import
+
+        shown = explained(error)
+        if shown is not None:
+            display(shown)  # type: ignore[no-untyped-call]
+    except Exception as failure:
+        print(f"seegrad has no explanation of this error ({type(failure).__name__}: {failure}).")
 
 
 def _show_error(

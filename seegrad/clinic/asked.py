@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import cuts
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at
+from seegrad.clinic.incident import Incident, code_at, is_name
 from seegrad.clinic.lost import how_lost
 from seegrad.recording import Op, Value
 
@@ -37,10 +37,11 @@ def unused(incident: Incident) -> Diagnosis | None:
         happened=f"`{name}` is not part of the graph of `{result}`: {how}, so there is no gradient "
         "to give.",
         place=incident.of_op(lost) or incident.of_op(incident.watcher.value(wanted).op)
-        if rebound is not None or lost is not None else incident.place,
+        if rebound is not None or lost is not None
+        else incident.place,
         raised=incident.place,
-        op=(lost or rebound).text if lost or rebound else call,
-        variable=name if name.isidentifier() else "",
+        op=next((op.text for op in (lost, rebound) if op is not None), call),
+        variable=name if is_name(name) else "",
         mend=f"{result} = …  # computed from {name}\n{code_at(incident.site) if incident.site else call}",
         because=f"Compute `{result}` from this very tensor, then ask.",
         tempting=f"{call[:-1]}, allow_unused=True)",
@@ -48,7 +49,7 @@ def unused(incident: Incident) -> Diagnosis | None:
         f"if `{name}` is meant to play no part.",
         fault=lost or value.op,
         result=root if isinstance(root, Tensor) and root.requires_grad else None,
-    )  # fmt: skip
+    )
 
 
 def _lost_on_the_way(root: Value, wanted: Value) -> Op | None:
@@ -106,5 +107,3 @@ def of_a_vector(incident: Incident) -> Diagnosis | None:
         because="jacrev gives the whole Jacobian, a row for each output; or let the function end "
         "in .sum() or .mean().",
     )
-
-

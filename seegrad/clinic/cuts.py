@@ -20,10 +20,27 @@ Cause = Literal[
 _COPIES = frozenset({"tensor", "as_tensor", "new_tensor", "scalar_tensor", "asarray"})
 _COMPARISONS = frozenset(
     {
-        "eq", "ne", "lt", "le", "gt", "ge", "isclose", "__eq__", "__ne__", "__lt__", "__le__",
-        "__gt__", "__ge__", "logical_and", "logical_or", "logical_not", "less", "greater", "isnan",
+        "eq",
+        "ne",
+        "lt",
+        "le",
+        "gt",
+        "ge",
+        "isclose",
+        "__eq__",
+        "__ne__",
+        "__lt__",
+        "__le__",
+        "__gt__",
+        "__ge__",
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "less",
+        "greater",
+        "isnan",
     }
-)  # fmt: skip
+)
 _SWITCHES = frozenset({"no_grad", "inference_mode", "set_grad_enabled"})
 
 
@@ -160,6 +177,8 @@ def uncut(cut: Cut) -> str:
             return statement
         case "detach" | "data" if inner:
             return statement.replace(written, inner, 1)
+        case "comparison" if smooth := _smooth(written):
+            return statement.replace(written, smooth, 1)
         case "copy" if inner and not inner.startswith("["):
             return statement.replace(written, inner, 1)
         case "copy" if inner:
@@ -167,6 +186,22 @@ def uncut(cut: Cut) -> str:
         case "integer" if inner and not cut.op.name.startswith("arg"):
             return statement.replace(written, inner, 1) if cut.op.name in _CASTS else ""
     return ""
+
+
+def _smooth(written: str) -> str:
+    """A smooth step in place of ``a > b``; "" where there is none."""
+    match parsed(written):
+        case ast.Compare(left=left, ops=[ast.Gt() | ast.GtE()], comparators=[right]):
+            return f"torch.sigmoid({_difference(left, right)})"
+        case ast.Compare(left=left, ops=[ast.Lt() | ast.LtE()], comparators=[right]):
+            return f"torch.sigmoid({_difference(right, left)})"
+    return ""
+
+
+def _difference(a: ast.expr, b: ast.expr) -> str:
+    if isinstance(b, ast.Constant) and b.value == 0:
+        return ast.unparse(a)
+    return ast.unparse(ast.BinOp(a, ast.Sub(), b))
 
 
 _CASTS = frozenset({"long", "int", "bool", "short", "byte", "char", "to", "type"})

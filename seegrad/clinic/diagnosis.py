@@ -8,7 +8,7 @@ from textwrap import indent
 
 from torch import Tensor
 
-from seegrad.recording import Op
+from seegrad.recording import Op, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,8 @@ class Diagnosis:
     consequence: what it would do.
     rivals: what the recording cannot tell, and what would tell it.
     fault: the op to mark in the picture.
-    result: the tensor whose graph is the picture, where the op at fault did run.
+    result: the tensor whose graph is the picture.
+    last: the op that the picture ends in where there is no such graph; else that is ``fault``.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Diagnosis:
     rivals: tuple[str, ...] = ()
     fault: Op | None = None
     result: Tensor | None = None
+    last: Value | None = None
 
 
 def lines(diagnosis: Diagnosis) -> Iterator[str]:

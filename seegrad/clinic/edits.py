@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from torch import Tensor
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, Witness, code_at
+from seegrad.clinic.freed import retaining
+from seegrad.clinic.incident import Incident, Witness, code_at, is_name
 from seegrad.clinic.saved import Spoilt, nodes_of, spoilt
 from seegrad.recording import Op, Value
 
@@ -24,8 +25,8 @@ def edited_since(incident: Incident) -> Diagnosis | None:
     for one in told or refusing:
         saver = incident.watcher.owner(one.node)
         if saver is not None and (edit := _edit(incident.watcher.ops(), saver)) is not None:
-            return _saved_and_edited(incident, one, saver, *edit)
-    return _edit_not_seen(incident, (told or refusing or [None])[0])
+            return _saved_and_edited(incident, saver, *edit)
+    return _edit_not_seen(incident, next(iter(told or refusing), None))
 
 
 def _facts(message: str) -> str:
@@ -62,9 +63,7 @@ def _viewed(value: Value) -> list[Value]:
     return found
 
 
-def _saved_and_edited(
-    incident: Incident, one: Spoilt, saver: Op, edit: Op, before: Value
-) -> Diagnosis:
+def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) -> Diagnosis:
     witness: Witness = incident
     used_by = saver if before in saver.inputs else None
     name = witness.value_name(before, "", used_by) or witness.value_name(before, "its tensor")
@@ -85,19 +84,20 @@ def _saved_and_edited(
         place=place,
         raised=incident.place,
         op=written,
-        variable=name if name.isidentifier() or "." in name else "",
+        variable=name if is_name(name) else "",
         mend=mend,
         because=because,
-        tempting=f"{incident.site.text[:-1]}{'' if incident.site.text.endswith('()') else ', '}retain_graph=True)"
+        tempting=retaining(incident.site.text)
         if of_optimizer and incident.site
         else _through_data(edit, name),
         consequence="It keeps the graph, and the graph needs the weights as they were: it raises "
-        "the same error." if of_optimizer
+        "the same error."
+        if of_optimizer
         else "No error any more, and a wrong gradient: the pass computes with the new numbers as if "
         "they had been there in the forward pass.",
         fault=edit if edit.direct else saver,
         result=next((r for r in incident.roots if isinstance(r, Tensor)), None),
-    )  # fmt: skip
+    )
 
 
 def _ordered(incident: Incident, step: str) -> str:
@@ -108,35 +108,50 @@ def _ordered(incident: Incident, step: str) -> str:
 def _out_of_place(edit: Op, name: str) -> tuple[str, str]:
     """The edit as an op that makes a new tensor."""
     statement = code_at(edit.site) if edit.site is not None else edit.text
-    because = f"This makes a new tensor and leaves the saved one as it was; `{name}` names the new one."
+    because = (
+        f"This makes a new tensor and leaves the saved one as it was; `{name}` names the new one."
+    )
     for short, plain in _OPERATORS.items():
         left, operator, right = statement.partition(f" {short} ")
         if operator and "[" not in left:
             right = f"({right})" if plain != "+" and re.search(r" [-+] ", right) else right
             return f"{left} = {left} {plain} {right}", because
     target, equals, right = statement.partition(" = ")
-    if found := re.fullmatch(r"([\w.]+)\[(.+)\]( [-+*/]+)?", target if equals else statement.split("=")[0].strip()):
+    if found := re.fullmatch(
+        r"([\w.]+)\[(.+)\]( [-+*/]+)?", target if equals else statement.split("=")[0].strip()
+    ):
         new = f"{found[1]} = {found[1]}.clone()\n{statement}"
-        return new, f"The clone is changed, and the saved tensor stays as it was; `{found[1]}` names the clone."
+        return (
+            new,
+            f"The clone is changed, and the saved tensor stays as it was; `{found[1]}` names the clone.",
+        )
     if found := re.match(r"([\w.]+)\.(\w+)_\((.*)\)$", edit.text):
-        plain = {"zero": f"torch.zeros_like({found[1]})", "fill": f"torch.full_like({found[1]}, {found[3]})"}
-        return f"{found[1]} = {plain.get(found[2], f'{found[1]}.{found[2]}({found[3]})')}", because
+        filled = {
+            "zero": f"torch.zeros_like({found[1]})",
+            "fill": f"torch.full_like({found[1]}, {found[3]})",
+        }
+        return f"{found[1]} = {filled.get(found[2], f'{found[1]}.{found[2]}({found[3]})')}", because
     if "inplace=True" in statement:
         return statement.replace("inplace=True", "inplace=False"), because
     if "relu_" in edit.name or "_(" in statement:
         return re.sub(r"(\w+)_\(", r"\1(", statement, count=1), because
-    return f"{name} = {name}.clone()\n{statement}", f"The clone is changed, and the saved tensor stays as it was; `{name}` names the clone."
+    return (
+        f"{name} = {name}.clone()\n{statement}",
+        f"The clone is changed, and the saved tensor stays as it was; `{name}` names the clone.",
+    )
 
 
 def _through_data(edit: Op, name: str) -> str:
     statement = code_at(edit.site) if edit.site is not None else edit.text
-    bare = name if name.replace(".", "").replace("_", "").isalnum() else "x"
+    bare = name if is_name(name) else "x"
     return statement.replace(bare, f"{bare}.data", 1) if bare in statement else f"{bare}.data"
 
 
 def _edit_not_seen(incident: Incident, one: Spoilt | None) -> Diagnosis:
     """The edit was not recorded: what the message itself proves."""
-    facts = re.search(r"\[torch\.(\w+) \[(.*?)\]\](?:, which is output (\d+) of (\w+?),)?", incident.message)
+    facts = re.search(
+        r"\[torch\.(\w+) \[(.*?)\]\](?:, which is output (\d+) of (\w+?),)?", incident.message
+    )
     shape = f" of shape ({facts[2]})" if facts else ""
     made = f", made by {facts[4]}" if facts and facts[4] else ""
     owner = incident.watcher.owner(one.node) if one is not None else None
@@ -165,7 +180,11 @@ def leaf_edited(incident: Incident) -> Diagnosis | None:
     name = _target(incident)
     statement = code_at(incident.site) if incident.site is not None else ""
     view = "view of a leaf" in incident.message
-    what = f"`{name}` is a view of a leaf" if view and not _is_leaf(incident, name) else f"`{name}` is a leaf"
+    what = (
+        f"`{name}` is a view of a leaf"
+        if view and not _is_leaf(incident, name)
+        else f"`{name}` is a leaf"
+    )
     return Diagnosis(
         kind="a leaf was to be changed in place",
         happened=f"{what} that requires a gradient, and `{statement}` would change it in place: "
@@ -179,10 +198,14 @@ def leaf_edited(incident: Incident) -> Diagnosis | None:
         tempting=_rebinding(statement),
         consequence="It runs, and the name then belongs to a result, not to the leaf: its `.grad` "
         "stays None, and an optimizer goes on with the old tensor.",
-        rivals=("whether the edit is part of the computation to be differentiated: if so, work on "
-                f"`{name}.clone()` and use that one further on.",),
+        rivals=(
+            (
+                "whether the edit is part of the computation to be differentiated: if so, work on "
+                f"`{name}.clone()` and use that one further on."
+            ),
+        ),
         fault=op,
-    )  # fmt: skip
+    )
 
 
 def _rebinding(statement: str) -> str:
@@ -202,7 +225,9 @@ def _target(incident: Incident) -> str:
     """What the failing statement would change."""
     statement = code_at(incident.site) if incident.site is not None else ""
     op = incident.failed
-    left = re.split(r" [-+*/@|&^]*= ", statement)[0] if re.search(r" [-+*/@|&^]*= ", statement) else ""
+    left = (
+        re.split(r" [-+*/@|&^]*= ", statement)[0] if re.search(r" [-+*/@|&^]*= ", statement) else ""
+    )
     if left and "_(" not in left:
         return re.sub(r"\[.*$", "", left)
     if found := re.match(r"(.+?)\.\w+_\(", op.text if op is not None and op.direct else statement):
@@ -218,7 +243,7 @@ def _root_of(incident: Incident, op: Op | None, name: str) -> str:
         leaf = next((v for v in _viewed(op.inputs[0]) if v.leaf), None)
         if leaf is not None:
             name = incident.value_name(leaf, name)
-    return name if name.replace(".", "").replace("_", "").isalnum() else ""
+    return name if is_name(name) else ""
 
 
 def view_edited(incident: Incident) -> Diagnosis | None:
@@ -238,7 +263,7 @@ def view_edited(incident: Incident) -> Diagnosis | None:
         "a change of one of them in place.",
         place=incident.place,
         op=op.text if op is not None else statement,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"with torch.no_grad():\n    {statement}" if no_grad else mend,
         because="View and edit are then both unseen by autograd." if no_grad else because,
         fault=op,
@@ -260,7 +285,7 @@ def out_given(incident: Incident) -> Diagnosis | None:
         "gradient: such a call cannot be differentiated.",
         place=incident.place,
         op=call,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=mend if " = " in mend else f"{name} = {mend}",
         because="A new tensor for the result; autograd notes how it came about.",
         fault=op,
@@ -277,12 +302,10 @@ def inference_edited(incident: Incident) -> Diagnosis | None:
         "outside: nobody counts such a tensor's versions, so autograd could not notice.",
         place=incident.place,
         op=incident.failed.text if incident.failed is not None else statement,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name} = {name}.clone()\n{statement}",
         because="The clone is a tensor like any other.",
         tempting=f"with torch.no_grad():\n    {statement}",
         consequence="The same error: what matters is where the tensor was made.",
         fault=incident.failed,
     )
-
-

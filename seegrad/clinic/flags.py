@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import switched_off_at
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, parsed, code_at
+from seegrad.clinic.incident import Incident, code_at, is_name, parsed
 from seegrad.clinic.lost import how_lost
 from seegrad.recording import Value
 
@@ -27,14 +27,15 @@ def of_integers(incident: Incident) -> Diagnosis | None:
         place=incident.of_op(lost) if through else incident.place,
         raised=incident.place,
         op=lost.text if lost is not None and through else statement,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=_as_floats(statement, name),
         because="Floating-point numbers can change a little.",
         tempting=f"{name} = {name}.float().requires_grad_()" if through else "",
         consequence=f"`{name}` becomes a leaf: no gradient goes back to what it was computed from."
-        if through else "",
+        if through
+        else "",
         fault=lost if through else incident.failed,
-    )  # fmt: skip
+    )
 
 
 def _subject(incident: Incident) -> tuple[Value | None, str]:
@@ -49,7 +50,7 @@ def _subject(incident: Incident) -> tuple[Value | None, str]:
     value = op.inputs[0] if op is not None and op.inputs else None
     if value is not None:
         return value, incident.value_name(value, name, op)
-    return None, name if name.isidentifier() else "this tensor"
+    return None, name if is_name(name) else "this tensor"
 
 
 def _as_floats(statement: str, name: str) -> str:
@@ -75,7 +76,7 @@ def of_a_result(incident: Incident) -> Diagnosis | None:
         place=incident.place,
         raised=incident.place,
         op=op.text if op is not None else statement,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name} = {name}.detach()",
         because=f"From here on `{name}` is a constant, with the same numbers; to spare the graph's "
         "memory as well, compute it inside torch.no_grad().",
@@ -105,7 +106,7 @@ def of_inference(incident: Incident) -> Diagnosis | None:
         place=incident.of_op(made) or incident.place,
         raised=incident.place,
         op=op.text if op is not None else statement,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name} = {name}.clone()\n{statement}",
         because="A clone made outside inference mode is a tensor like any other. Better still: "
         "make it under torch.no_grad() in place of inference_mode().",
@@ -139,7 +140,7 @@ def not_a_leaf_to_optimize(incident: Incident) -> Diagnosis | None:
         place=incident.of_op(op) or incident.place,
         raised=incident.place,
         op=op.text if op is not None else "",
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{statement}\n{name} = {name}.detach().requires_grad_()" if statement else "",
         because=f"`{name}` is then a leaf of its own, with those numbers to begin with.",
         fault=op,
@@ -167,11 +168,12 @@ def grad_of_another_shape(incident: Incident) -> Diagnosis | None:
         "one number for each of its tensor's, of the same dtype.",
         place=incident.place,
         op=statement,
-        variable=found[1] if found[1].isidentifier() else "",
+        variable=found[1] if is_name(found[1]) else "",
         mend=f"{found[1]}.grad = ({found[2]}).to({found[1]}.dtype).reshape({found[1]}.shape)"
-        if "dtype" in incident.message else f"{found[1]}.grad = torch.zeros_like({found[1]})",
+        if "dtype" in incident.message
+        else f"{found[1]}.grad = torch.zeros_like({found[1]})",
         because="The new gradient then has the shape and dtype of its tensor.",
-    )  # fmt: skip
+    )
 
 
 def grad_is_none(incident: Incident) -> Diagnosis | None:
@@ -188,5 +190,3 @@ def grad_is_none(incident: Incident) -> Diagnosis | None:
 
 def _grad(tensor: Tensor) -> Tensor | None:
     return tensor.grad if tensor.is_leaf or tensor.retains_grad else None
-
-

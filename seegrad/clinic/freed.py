@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -10,11 +11,14 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, assigned, code_at
+from seegrad.clinic.incident import Incident, code_at, is_name
 from seegrad.clinic.saved import nodes_of, spoilt
 from seegrad.recording import Op, Value
 from seegrad.recording.source import Site
 from seegrad.recording.tape import is_accumulator
+
+MOST_LINES = 6
+"""So many lines of the forward pass are written out, the last ones."""
 
 MESSAGE = "backward through the graph a second time"
 
@@ -35,9 +39,11 @@ def freed(incident: Incident) -> Diagnosis | None:
     refusing = spoilt(nodes, MESSAGE)
     if not refusing:
         return None
-    owners = incident.watcher.owners([one.node for one in refusing])
-    op = next((o for one in refusing if (o := owners[one.node]) is not None), None)
     earlier = _earlier(incident, nodes)
+    owners = incident.watcher.owners([one.node for one in refusing])
+    found = [o for one in refusing if (o := owners[one.node]) is not None]
+    # The pass that raised has freed what it went through before it did.
+    op = next((o for o in found if earlier is None or o.number < earlier.number), None)
     root = roots[0]
     if earlier is None or op is None:
         return _unseen(incident, root, op)
@@ -90,9 +96,11 @@ def _joint(root: Value, earlier: int) -> tuple[Op, Value, bool] | None:
         (op, given, _line(given.op) in again)
         for op in fresh
         for given in op.inputs
-        if given.op is not None and given.requires_grad and not given.leaf
+        if given.op is not None
+        and given.requires_grad
+        and not given.leaf
         and given.op.number < earlier
-    ]  # fmt: skip
+    ]
     return max(joints, key=lambda joint: joint[0].number) if joints else None
 
 
@@ -103,14 +111,12 @@ def _line(op: Op | None) -> tuple[str, int] | None:
 def _carried_over(
     incident: Incident, user: Op, shared: Value, carried: bool, op: Op, earlier: _Earlier
 ) -> Diagnosis:
-    name = incident.value_name(shared, "", user)
-    if carried and shared.op is not None:
-        name = _argument(user, assigned(shared.op) or name)
-    name = name or _text(shared.op)
+    name = _carried_name(shared.op) if carried else ""
+    name = name or incident.value_name(shared, _text(shared.op), user)
     free = incident.where(earlier.site)
     call = incident.site.text if incident.site is not None else "loss.backward()"
-    made = code_at(shared.op.site) if shared.op is not None and shared.op.site else ""
-    simple = name if name.isidentifier() else "h"
+    made = _forward(shared)
+    simple = name if is_name(name) else "h"
     mend = f"{simple} = {simple}.detach()"
     if user.site is not None and carried:
         mend += f"\n{code_at(user.site)}"
@@ -122,25 +128,54 @@ def _carried_over(
         place=incident.of_op(user),
         raised=incident.place,
         op=_spelled(user),
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=mend if carried else f"{made}\n{_statement(user)}",
         because=f"`{name}` keeps its value and forgets how it came about: each turn's pass ends "
-        "where that turn began." if carried
+        "where that turn began."
+        if carried
         else f"Compute `{name}` anew for each pass: its graph is then there again.",
-        tempting=f"{call[:-1]}{'' if call.endswith('()') else ', '}retain_graph=True)",
+        tempting=retaining(call),
         consequence="Each pass then goes back through all the turns before it, so time and memory "
         "grow with every turn; and once an optimizer has changed the weights in place, it raises."
-        if carried else "It must stand in the earlier call, keeps the memory of every graph, and "
+        if carried
+        else "It must stand in the earlier call, keeps the memory of every graph, and "
         "raises once an optimizer has changed the weights in place.",
-        rivals=() if carried
-        else (f"whether what computes `{name}` is to be trained: if not, `{name}.detach()` will do.",),
+        rivals=()
+        if carried
+        else (
+            f"whether what computes `{name}` is to be trained: if not, `{name}.detach()` will do.",
+        ),
         fault=user,
         result=next((r for r in incident.roots if isinstance(r, Tensor)), None),
-    )  # fmt: skip
+    )
 
 
-def _argument(user: Op, name: str) -> str:
-    return name
+def _carried_name(op: Op | None) -> str:
+    """The name that the statement both uses and gives: ``h`` in ``out, h = rnn(x, h)``."""
+    try:
+        body = ast.parse(code_at(op.site)).body if op is not None and op.site is not None else []
+    except SyntaxError:
+        return ""
+    match body:
+        case [ast.Assign(targets=targets, value=value)]:
+            used = {
+                ast.unparse(n) for n in ast.walk(value) if isinstance(n, ast.Name | ast.Attribute)
+            }
+            given = [ast.unparse(part) for target in targets for part in _parts(target)]
+            return next((name for name in given if name in used), "")
+    return ""
+
+
+def _parts(target: ast.expr) -> list[ast.expr]:
+    return target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+
+
+def _forward(value: Value) -> str:
+    """The lines that compute a value from its leaves, as far as a gradient passes."""
+    ops = [op for op in _above(value) if any(v.requires_grad for v in op.inputs)]
+    ordered = sorted(ops, key=lambda op: op.number)
+    written = dict.fromkeys(code_at(op.site) for op in ordered if op.site is not None)
+    return "\n".join(list(written)[-MOST_LINES:])
 
 
 def _spelled(op: Op) -> str:
@@ -159,32 +194,37 @@ def _same_graph(incident: Incident, root: Tensor, op: Op, earlier: _Earlier) -> 
     same = _started_here(incident, root, earlier, made)
     call = incident.site.text if incident.site is not None else f"{name}.backward()"
     other = earlier.site.text.split(".backward")[0] if ".backward" in earlier.site.text else "first"
-    forward = code_at(made.site) if made is not None and made.site is not None else ""
+    forward = _forward(incident.watcher.value(root))
     return Diagnosis(
-        kind="a second backward pass through one graph" if same
+        kind="a second backward pass through one graph"
+        if same
         else "two results share a graph, and the first pass freed it",
         happened=f"`{earlier.site.text}` on line {line} has gone through the graph of `{name}` "
         f"already and freed what `{op.text}` had saved; nothing of it was computed again since."
-        if same else f"`{name}` and the start of `{earlier.site.text}` (line {line}) are computed "
+        if same
+        else f"`{name}` and the start of `{earlier.site.text}` (line {line}) are computed "
         f"by way of `{op.text}`, and that first pass freed what it had saved.",
         place=incident.place,
         raised=incident.place,
         op=op.text,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{forward}\n{call}" if same else f"({other} + {name}).backward()",
         because="Run the forward pass again before each backward pass: it makes a new graph."
-        if same else "One pass from the sum gives the same gradients, for they add up anyway.",
-        tempting=_retaining(call),
+        if same
+        else "One pass from the sum gives the same gradients, for they add up anyway.",
+        tempting=retaining(call),
         consequence="In the earlier call it lets the same pass run twice, and each adds to `.grad`: "
         "every gradient is then counted twice."
-        if same else "It has to stand in the first call, and keeps the memory of the whole graph "
+        if same
+        else "It has to stand in the first call, and keeps the memory of the whole graph "
         "for a second pass over the shared part.",
         fault=op,
         result=root,
-    )  # fmt: skip
+    )
 
 
-def _retaining(call: str) -> str:
+def retaining(call: str) -> str:
+    """The call with ``retain_graph=True``."""
     return f"{call[:-1]}{'' if call.endswith('()') else ', '}retain_graph=True)"
 
 
@@ -193,7 +233,10 @@ def _started_here(incident: Incident, root: Tensor, earlier: _Earlier, made: Op 
     if incident.watcher.tapes(root):
         return True
     own = incident.site
-    same_line = own is not None and (own.filename, own.line) == (earlier.site.filename, earlier.site.line)
+    same_line = own is not None and (own.filename, own.line) == (
+        earlier.site.filename,
+        earlier.site.line,
+    )
     return same_line or (made is not None and made.text == earlier.root)
 
 
@@ -205,8 +248,9 @@ def _unseen(incident: Incident, root: Tensor, op: Op | None) -> Diagnosis:
         happened=f"An earlier pass through the graph of `{name}` freed {what}.",
         place=incident.place,
         op=_text(op),
-        variable=name if name.isidentifier() else "",
-        mend=f"{_statement(made)}\n{name}.backward()" if (made := incident.watcher.value(root).op)
+        variable=name if is_name(name) else "",
+        mend=f"{_statement(made)}\n{name}.backward()"
+        if (made := incident.watcher.value(root).op)
         else f"{name}.backward()",
         because="Run the forward pass again before each backward pass: it makes a new graph.",
         tempting=f"{name}.backward(retain_graph=True)",
@@ -214,4 +258,4 @@ def _unseen(incident: Incident, root: Tensor, op: Op | None) -> Diagnosis:
         rivals=("which call freed it: no recorded one did.",),
         fault=op,
         result=root,
-    )  # fmt: skip
+    )

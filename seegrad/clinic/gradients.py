@@ -12,7 +12,7 @@ from seegrad.backward import Pass, Step, remembered
 from seegrad.clinic import nans
 from seegrad.clinic.cuts import Cut, cut_at, cuts
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Witness, assigned, code_at
+from seegrad.clinic.incident import Witness, assigned, code_at, is_name
 from seegrad.clinic.lost import at_cut, how_lost, of_a_number, read_as_number
 from seegrad.recording import GradEvent, Op, Value, unrecorded
 
@@ -36,7 +36,9 @@ def about(witness: Witness, tensor: Tensor) -> Diagnosis:
     if not bool(grad.count_nonzero()):
         return _zero(witness, tensor)
     return (
-        _several(witness, tensor) or _seeded_with_itself(witness, tensor) or _as_due(witness, tensor)
+        _several(witness, tensor)
+        or _seeded_with_itself(witness, tensor)
+        or _as_due(witness, tensor)
     )
 
 
@@ -71,7 +73,7 @@ def why_none(witness: Witness, tensor: Tensor, raised: Place | None = None) -> D
         place=witness.of_op(last),
         raised=raised,
         op=last.text,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{assigned(last) or 'loss'}.backward()",
         because="A backward pass adds to `.grad`; until the first, it is None.",
         tempting=f"{name}.grad = torch.zeros_like({name})",
@@ -102,7 +104,7 @@ def _of_a_result(witness: Witness, tensor: Tensor, raised: Place | None = None) 
         place=witness.of_op(op) or raised,
         raised=raised,
         op=op.text if op is not None else "",
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=mend,
         because=because,
         tempting=f"{name}.requires_grad_()",
@@ -123,12 +125,16 @@ def _hidden_leaf(witness: Witness, value: Value, name: str) -> tuple[str, str, s
         if not given.leaf or (tensor is not None and id(tensor) in witness.names):
             continue
         made = given.op
-        if made is not None and made.site is op.site or made is not None and made.text in statement:
+        if (made is not None and made.site is op.site) or (
+            made is not None and made.text in statement
+        ):
             plain = statement.partition(" = ")[2].replace(", requires_grad=True", "")
             return (
                 f"{name} is a result, not the leaf",
-                f"`{made.text}` made a leaf, and `{op.text}` a result from it; `{name}` names the "
-                "result, and the leaf, where the gradient goes, has no name.",
+                (
+                    f"`{made.text}` made a leaf, and `{op.text}` a result from it; `{name}` names the "
+                    "result, and the leaf, where the gradient goes, has no name."
+                ),
                 f"{name} = ({plain}).requires_grad_()",
                 "Compute first, then ask for the gradient: the tensor that has the name is the leaf.",
             )
@@ -137,8 +143,10 @@ def _hidden_leaf(witness: Witness, value: Value, name: str) -> tuple[str, str, s
             if right.startswith(short):
                 return (
                     f"{name} was bound to a new tensor",
-                    f"`{statement}` makes a new tensor and gives it the name `{name}`: a result, "
-                    "not the leaf that had the name before.",
+                    (
+                        f"`{statement}` makes a new tensor and gives it the name `{name}`: a result, "
+                        "not the leaf that had the name before."
+                    ),
                     f"with torch.no_grad():\n    {right.replace(short, long, 1)}",
                     f"This changes the tensor that `{name}` is, which stays a leaf.",
                 )
@@ -148,7 +156,7 @@ def _hidden_leaf(witness: Witness, value: Value, name: str) -> tuple[str, str, s
 def assigned_to(op: Op) -> str:
     """The name that the op's whole statement assigns to; "" if it does not."""
     name, equals, _ = code_at(op.site).partition(" = ") if op.site is not None else ("", "", "")
-    return name if equals and name.isidentifier() else ""
+    return name if equals and is_name(name) else ""
 
 
 def _taken_away(
@@ -166,7 +174,7 @@ def _taken_away(
         place=place,
         raised=raised,
         op=code,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{code}\n{code_at(last) if last is not None else 'loss.backward()'}\n"
         f"print({name}.grad)",
         because="First take the old gradient away, then backward, then look: in that order.",
@@ -174,9 +182,7 @@ def _taken_away(
     )
 
 
-def _given_not_stored(
-    witness: Witness, name: str, asked: Op, raised: Place | None
-) -> Diagnosis:
+def _given_not_stored(witness: Witness, name: str, asked: Op, raised: Place | None) -> Diagnosis:
     return Diagnosis(
         kind="torch.autograd.grad returns gradients and stores none",
         happened=f"`{asked.text}` computed the gradient of `{name}` and returned it; only "
@@ -184,7 +190,7 @@ def _given_not_stored(
         place=witness.of_op(asked),
         raised=raised,
         op=asked.text,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=code_at(asked.site) if asked.site is not None else asked.text,
         because="Use what this call returns; or call backward() where `.grad` is wanted.",
         fault=asked,
@@ -200,12 +206,14 @@ def _not_used(witness: Witness, tensor: Tensor, name: str, raised: Place | None)
         place=witness.of_op(op) or raised,
         raised=raised,
         op=op.text if op is not None else "",
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"loss = …  # computed from {name}\nloss.backward()",
         because="A gradient comes back along what was computed.",
         rivals=(
-            f"whether an earlier tensor of the name `{name}` was used in its place: compare "
-            f"`id({name})` before and after.",
+            (
+                f"whether an earlier tensor of the name `{name}` was used in its place: compare "
+                f"`id({name})` before and after."
+            ),
         ),
         fault=op,
     )
@@ -245,7 +253,12 @@ def _wrapped_anew(witness: Witness, tensor: Tensor) -> Diagnosis | None:
     """Was it made to require a gradient though it was cut off from what it came from?"""
     value = witness.watcher.value(tensor)
     op = value.op
-    if not tensor.is_leaf or op is None or op.changed or op.name in ("detach", "clone", "Parameter"):
+    if (
+        not tensor.is_leaf
+        or op is None
+        or op.changed
+        or op.name in ("detach", "clone", "Parameter")
+    ):
         return None
     name = witness.name(tensor, "loss")
     cut, read = cut_at(op), read_as_number(witness, value)
@@ -286,17 +299,16 @@ def _passes(witness: Witness, leaf: Tensor) -> Iterator[tuple[Tensor, Pass]]:
 def _not_finite(witness: Witness, tensor: Tensor, grad: Tensor) -> Diagnosis:
     name = witness.name(tensor, "x")
     for root, run in _passes(witness, tensor):
-        step = nans.in_pass(witness, run, torch.isnan) or nans.in_pass(witness, run, torch.isinf)
+        step = nans.in_pass(run, torch.isnan) or nans.in_pass(run, torch.isinf)
         if step is not None and step.op is not None:
             upstream = next((g for g in step.incoming if g is not None), None)
-            found = nans.at_op(witness, step.op, None, root, upstream)
-            return found
+            return nans.at_op(witness, step.op, None, root, upstream)
     what = "NaN" if bool(grad.isnan().any()) else "an infinity"
     return Diagnosis(
         kind=f"{what} in .grad",
         happened=f"`{name}.grad` holds {what}: {formatting.array(grad)}.",
         place=_last_call(witness, tensor),
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend="with torch.autograd.set_detect_anomaly(True):\n    loss.backward()",
         because="PyTorch then stops at the op whose backward gave the first NaN; its panel names it.",
         rivals=("which op it came from: the result that backward() started from is gone.",),
@@ -313,7 +325,7 @@ def _zero(witness: Witness, tensor: Tensor) -> Diagnosis:
             happened=f"`{code}` filled `{name}.grad` with zeros, and no backward pass has come since.",
             place=witness.where(events[-1].site) if events[-1].site is not None else None,
             op=code,
-            variable=name if name.isidentifier() else "",
+            variable=name if is_name(name) else "",
             mend=f"{code}\nloss.backward()\nprint({name}.grad)",
             because="First take the old gradient away, then backward, then look: in that order.",
         )
@@ -325,7 +337,7 @@ def _zero(witness: Witness, tensor: Tensor) -> Diagnosis:
         kind="the gradient is zero",
         happened=f"A backward pass came to `{name}` and brought zeros.",
         place=_last_call(witness, tensor),
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         rivals=("at which op it became zero: the result that backward() started from is gone.",),
     )
 
@@ -359,17 +371,27 @@ def _died_at(witness: Witness, name: str, op: Op, root: Tensor) -> Diagnosis:
         happened=f"A gradient arrived at `{op.text}` and zeros left it: {reason}.",
         place=witness.of_op(op),
         op=op.text,
-        variable=inner if inner.isidentifier() else "",
-        mend=f"{inner} + ({op.text} - {inner}).detach()" if always
-        else f"torch.nn.functional.leaky_relu({inner})" if "relu" in op.name else "",
+        variable=inner if is_name(inner) else "",
+        mend=f"{inner} + ({op.text} - {inner}).detach()"
+        if always
+        else f"torch.nn.functional.leaky_relu({inner})"
+        if "relu" in op.name
+        else "",
         because="The value is that of the flat op, and the gradient passes as if it were not there "
-        "(a straight-through estimate)." if always
+        "(a straight-through estimate)."
+        if always
         else "It lets a little gradient pass where relu lets none.",
-        rivals=() if always else (f"whether other data would bring `{name}` a gradient: this is "
-                                  "said of the numbers of this pass.",),
+        rivals=()
+        if always
+        else (
+            (
+                f"whether other data would bring `{name}` a gradient: this is "
+                "said of the numbers of this pass."
+            ),
+        ),
         fault=op,
         result=root,
-    )  # fmt: skip
+    )
 
 
 def _several(witness: Witness, tensor: Tensor) -> Diagnosis | None:
@@ -391,7 +413,7 @@ def _several(witness: Witness, tensor: Tensor) -> Diagnosis | None:
         f"took it away in between ({_numbered(lines)}).",
         place=witness.where(last) if last is not None else None,
         op=last.text if last is not None else "",
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name}.grad = None\n{code}",
         because="Take the old gradient away before each pass; an optimizer's zero_grad() does it "
         "for all parameters.",
@@ -419,7 +441,7 @@ def _seeded_with_itself(witness: Witness, tensor: Tensor) -> Diagnosis | None:
             f"gradient: `{name}.grad` is the gradient of `0.5 * ({result} ** 2).sum()`.",
             place=_last_call(witness, tensor),
             op=op.text if op is not None else "",
-            variable=result if result.isidentifier() else "",
+            variable=result if is_name(result) else "",
             mend=f"{result}.backward(torch.ones_like({result}))",
             because=f"Ones give the gradient of `{result}.sum()`.",
             fault=op,
@@ -436,13 +458,24 @@ def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
     if not events:
         return None
     for edit in ops:
-        shared = next((v.op for v in edit.changed if v.op is not None and v.op.name == "data"), None)
+        shared = next(
+            (v.op for v in edit.changed if v.op is not None and v.op.name == "data"), None
+        )
         if shared is None or edit.number > events[-1].number:
             continue
         before = shared.inputs[0]
-        user = next((op for op in ops if op.number < edit.number and before in op.inputs
-                     and op.name not in ("data", "detach") and op.first_node < op.last_node), None)  # fmt: skip
-        if user is None or not _reaches(before, value, ops):
+        user = next(
+            (
+                op
+                for op in ops
+                if op.number < edit.number
+                and before in op.inputs
+                and op.name not in ("data", "detach")
+                and op.first_node < op.last_node
+            ),
+            None,
+        )
+        if user is None or not _reaches(before, value):
             continue
         changed = witness.value_name(before, name)
         return Diagnosis(
@@ -452,16 +485,17 @@ def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
             f"`{name}.grad` is not the gradient of what ran.",
             place=witness.of_op(edit),
             op=_text(edit),
-            variable=changed if changed.isidentifier() else "",
-            mend=_text(edit).replace(".data", "", 1) if before.leaf is False
+            variable=changed if is_name(changed) else "",
+            mend=_text(edit).replace(".data", "", 1)
+            if before.leaf is False
             else f"with torch.no_grad():\n    {_text(edit).replace('.data', '', 1)}",
             because="After the backward pass it is an update; before it, PyTorch then says so.",
             fault=user,
-        )  # fmt: skip
+        )
     return None
 
 
-def _reaches(before: Value, value: Value, ops: list[Op]) -> bool:
+def _reaches(before: Value, value: Value) -> bool:
     """Are the two one tensor, or is one computed from the other?"""
     if before.tensor is not None and before.tensor is value.tensor:
         return True
@@ -494,7 +528,7 @@ def _as_due(witness: Witness, tensor: Tensor) -> Diagnosis:
         kind="nothing is the matter with this gradient",
         happened=f"`{name}.grad` {brought}.",
         place=witness.where(site) if site is not None else None,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"seegrad.ledger({name})",
         because="The ledger shows what it is made of, entry by entry.",
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import linecache
+import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -49,13 +50,13 @@ class Witness:
         """What the learner calls a tensor; how it is written, if it has no name."""
         if not isinstance(tensor, Tensor):
             return otherwise
-        return self.names.get(id(tensor)) or self.value_name(self.watcher.value(tensor), otherwise)
+        return self.value_name(self.watcher.value(tensor), otherwise)
 
     def value_name(self, value: Value, otherwise: str = "", used_by: Op | None = None) -> str:
         """The same for a value."""
         op = value.op
         name = name_of(value, self.names, used_by) or (assigned(op) if op is not None else "")
-        return name or (op.text if op is not None and op.direct else "") or otherwise
+        return as_code(name) or (op.text if op is not None and op.direct else "") or otherwise
 
 
 class Incident(Witness):
@@ -69,8 +70,13 @@ class Incident(Witness):
         self.message = str(error)
         self._frames = list(_frames(error.__traceback__))
         self._own = [(frame, at) for frame, at in self._frames if _is_learners(frame)]
-        own = [frame for frame, _ in reversed(self._own)]
-        super().__init__(watcher, names_in(n for f in own for n in (f.f_locals, f.f_globals)))
+        super().__init__(watcher, names_in(self.namespaces()))
+
+    def namespaces(self) -> Iterator[Mapping[str, object]]:
+        """The learner's variables where it was raised, the innermost first."""
+        for frame, _ in reversed(self._own):
+            yield frame.f_locals
+            yield frame.f_globals
 
     @cached_property
     def site(self) -> Site | None:
@@ -95,13 +101,12 @@ class Incident(Witness):
     def variable(self, name: str) -> Any:
         """What a name or a dotted path (``self.w``) meant where it was raised; None if nothing."""
         first, *attributes = name.split(".")
-        for frame, _ in reversed(self._own):
-            for namespace in (frame.f_locals, frame.f_globals):
-                if first in namespace:
-                    found = namespace[first]
-                    for attribute in attributes:
-                        found = getattr(found, attribute, None)
-                    return found
+        for namespace in self.namespaces():
+            if first in namespace:
+                found = namespace[first]
+                for attribute in attributes:
+                    found = getattr(found, attribute, None)
+                return found
         return None
 
     @cached_property
@@ -184,7 +189,8 @@ class Incident(Witness):
             node
             for node in ast.walk(tree)
             if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign)
-            and name in map(ast.unparse, node.targets if isinstance(node, ast.Assign) else [node.target])
+            and name
+            in map(ast.unparse, node.targets if isinstance(node, ast.Assign) else [node.target])
         ]
         if len(found) != 1:
             return None
@@ -199,6 +205,20 @@ class Incident(Witness):
             case ast.Call(func=ast.Attribute(value=owner)) | ast.Attribute(value=owner):
                 return ast.unparse(owner)
         return ""
+
+
+def as_code(name: str) -> str:
+    """A parameter's path as it is written: ``net[0].weight`` for ``net.0.weight``."""
+    return re.sub(r"\.(\d+)\b", r"[\1]", name)
+
+
+def is_name(text: str) -> bool:
+    """Does it name a tensor, rather than compute one?
+
+    >>> [is_name(text) for text in ("w", "net[0].weight", "x + 1", "f(x)")]
+    [True, True, False, False]
+    """
+    return re.fullmatch(r"[^\W\d][\w.]*(\[\w+\][\w.]*)*", text) is not None
 
 
 def parsed(code: str) -> ast.expr | None:

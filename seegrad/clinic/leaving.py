@@ -7,7 +7,7 @@ import re
 from torch import Tensor, nn
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at
+from seegrad.clinic.incident import Incident, code_at, is_name
 
 
 def to_numpy(incident: Incident) -> Diagnosis | None:
@@ -26,18 +26,22 @@ def to_numpy(incident: Incident) -> Diagnosis | None:
         "autograd cannot follow: PyTorch asks you to say that the graph ends here.",
         place=incident.place,
         op=call,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=_detached(statement, name),
         because="The same numbers, without the graph: right for plots, prints and files.",
         tempting=statement.replace(name, f"{name}.data", 1) if name in statement else "",
         consequence="The same numbers today; but an edit of the array then changes the tensor, and "
         "autograd is not told: a gradient may be wrong without an error.",
         rivals=(
-            "whether the result is used in the loss: if so, detaching ends the gradient here, and "
-            "the NumPy step has to be written with torch instead.",
+            (
+                "whether the result is used in the loss: if so, detaching ends the gradient here, and "
+                "the NumPy step has to be written with torch instead."
+            ),
         ),
         fault=op or made,
-        result=tensor if tensor is not None and tensor.requires_grad and not tensor.is_leaf else None,
+        result=tensor
+        if tensor is not None and tensor.requires_grad and not tensor.is_leaf
+        else None,
     )
 
 
@@ -70,13 +74,14 @@ def deepcopied(incident: Incident) -> Diagnosis | None:
         place=incident.of_op(made) if owner else incident.place,
         raised=incident.place,
         op=made.text if made is not None else call,
-        variable=name if name.isidentifier() or owner else "",
-        mend=f"{owner} = {owner}.detach()\n{statement}" if owner
+        variable=name if is_name(name) or owner else "",
+        mend=f"{owner} = {owner}.detach()\n{statement}"
+        if owner
         else statement.replace(call, f"{name}.detach().clone()", 1),
         because="Only the numbers are kept, or copied. clone() without detach() stays in the graph.",
         fault=made,
         result=tensor,
-    )  # fmt: skip
+    )
 
 
 def _holder(incident: Incident, call: str, tensor: Tensor) -> str:

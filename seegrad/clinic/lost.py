@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from seegrad.clinic.cuts import Cut, cuts, origins, switched_off_at, uncut
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, Witness, assigned, code_at
+from seegrad.clinic.incident import Incident, Witness, assigned, code_at, is_name
 from seegrad.recording import Exit, Op, Value, version
 
 TEMPTING = "{name}.requires_grad = True"
@@ -22,7 +23,12 @@ def how_lost(witness: Witness, tensor: Tensor, raised: Place | None = None) -> D
     """Why does this tensor require no gradient?"""
     if isinstance(witness, Incident):
         raised = witness.place
-    value, name = witness.watcher.value(tensor), witness.name(tensor, "the tensor")
+    value = witness.watcher.value(tensor)
+    return replace(_how_lost(witness, tensor, value, raised), last=value)
+
+
+def _how_lost(witness: Witness, tensor: Tensor, value: Value, raised: Place | None) -> Diagnosis:
+    name = witness.name(tensor, "the tensor")
     found = cuts(value)
     if version(tensor) < 0 and not found:
         return _inference(witness, value, name, raised)
@@ -40,9 +46,7 @@ def how_lost(witness: Witness, tensor: Tensor, raised: Place | None = None) -> D
 # An op that no gradient passes
 
 
-def at_cut(
-    witness: Witness, found: list[Cut], name: str, raised: Place | None
-) -> Diagnosis:
+def at_cut(witness: Witness, found: list[Cut], name: str, raised: Place | None) -> Diagnosis:
     """What was computed into ``name`` lost its gradient at these cuts; the first is the nearest."""
     cut, *others = found
     kind, happened, because = _WORDS[cut.cause]
@@ -53,14 +57,14 @@ def at_cut(
     how = f"`{switch}` on line {line}" if switch else "torch.no_grad() or the like"
     mend, because = _mend(cut, given, because)
     if cut.cause == "no_grad" and _is_update(cut, given):
-        kind, mend, because = _update(cut, given, kind, because)
+        kind, mend, because = _update(cut, kind, because)
     return Diagnosis(
         kind=kind,
         happened=happened.format(op=written, given=given, how=how, name=name),
         place=place,
         raised=raised,
         op=written,
-        variable=given if given.isidentifier() else "",
+        variable=given if is_name(given) else "",
         mend=mend,
         because=because.format(op=written, given=given),
         tempting=TEMPTING.format(name=_simple(name)),
@@ -77,51 +81,69 @@ def at_cut(
 _WORDS: dict[str, tuple[str, str, str]] = {
     "detach": (
         "the gradient was lost at a detach()",
-        "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, and "
-        "`{name}` has none behind it.",
+        (
+            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, and "
+            "`{name}` has none behind it."
+        ),
         "Without the detach, the gradient goes on to `{given}`.",
     ),
     "data": (
         "the gradient was lost at .data",
-        "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, and "
-        "`{name}` has none behind it.",
+        (
+            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, and "
+            "`{name}` has none behind it."
+        ),
         "Without .data, the gradient goes on to `{given}`.",
     ),
     "no_grad": (
         "gradients were switched off",
-        "`{op}` ran with gradients switched off ({how}), so autograd noted nothing, and `{name}` "
-        "has no graph behind it.",
+        (
+            "`{op}` ran with gradients switched off ({how}), so autograd noted nothing, and `{name}` "
+            "has no graph behind it."
+        ),
         "Run this line outside that block: autograd then notes it.",
     ),
     "copy": (
         "the gradient was lost in a new tensor",
-        "`{op}` makes a new tensor of the plain numbers of `{given}`: a copy without a graph, so "
-        "`{name}` has none behind it.",
+        (
+            "`{op}` makes a new tensor of the plain numbers of `{given}`: a copy without a graph, so "
+            "`{name}` has none behind it."
+        ),
         "The tensor itself has its graph; several are joined by torch.stack, which has a gradient.",
     ),
     "comparison": (
         "the gradient was lost in a comparison",
-        "`{op}` answers true or false: it is flat wherever it is defined, so it has no derivative, "
-        "and `{name}` has no graph behind it.",
-        "A loss has to change smoothly with `{given}`: compute it from the scores themselves, and "
-        "keep the comparison for reporting.",
+        (
+            "`{op}` answers true or false: it is flat wherever it is defined, so it has no derivative, "
+            "and `{name}` has no graph behind it."
+        ),
+        (
+            "A loss has to change smoothly with `{given}`: compute it from the scores themselves, and "
+            "keep the comparison for reporting."
+        ),
     ),
     "integer": (
         "the gradient was lost in integers",
-        "`{op}` gives integers: they do not change as `{given}` changes a little, so there is no "
-        "derivative, and `{name}` has no graph behind it.",
+        (
+            "`{op}` gives integers: they do not change as `{given}` changes a little, so there is no "
+            "derivative, and `{name}` has no graph behind it."
+        ),
         "Compute the loss from `{given}` itself, in floating point.",
     ),
     "no derivative": (
         "the gradient was lost at an op without a derivative",
-        "`{op}` was given `{given}`, which requires a gradient, and gave a result that does not: "
-        "PyTorch has no derivative for it there, so `{name}` has no graph behind it.",
+        (
+            "`{op}` was given `{given}`, which requires a gradient, and gave a result that does not: "
+            "PyTorch has no derivative for it there, so `{name}` has no graph behind it."
+        ),
         "Compute the loss without this op.",
     ),
     "grad": (
         "create_graph=True is missing",
-        "`{op}` computed a gradient, and without `create_graph=True` a gradient is a plain number "
-        "with no graph of its own, so `{name}` cannot be differentiated again.",
+        (
+            "`{op}` computed a gradient, and without `create_graph=True` a gradient is a plain number "
+            "with no graph of its own, so `{name}` cannot be differentiated again."
+        ),
         "create_graph=True records the backward pass too, so that it can be differentiated.",
     ),
 }
@@ -134,7 +156,10 @@ def _mend(cut: Cut, given: str, because: str) -> tuple[str, str]:
         if written.endswith(")"):
             return statement.replace(written, f"{written[:-1]}, create_graph=True)", 1), because
     if mend := uncut(cut):
-        return mend, because
+        smooth = cut.cause == "comparison"
+        return mend, because + (
+            " This is a smooth step in place of the hard one." if smooth else ""
+        )
     if cut.cause in ("integer", "comparison"):
         return f"loss = torch.nn.functional.cross_entropy({given}, target)", (
             because + " cross_entropy is the usual one where the integers are classes; for numbers "
@@ -145,7 +170,7 @@ def _mend(cut: Cut, given: str, because: str) -> tuple[str, str]:
 
 def _is_update(cut: Cut, given: str) -> bool:
     """Was a parameter bound to a new tensor where it was to be changed?"""
-    return assigned(cut.op) == given and cut.given.leaf or _rebinds(cut.op)
+    return (assigned(cut.op) == given and cut.given.leaf) or _rebinds(cut.op)
 
 
 def _rebinds(op: Op) -> bool:
@@ -154,7 +179,7 @@ def _rebinds(op: Op) -> bool:
     return bool(name) and op.text.startswith((f"{name} - ", f"{name} + "))
 
 
-def _update(cut: Cut, given: str, kind: str, because: str) -> tuple[str, str, str]:
+def _update(cut: Cut, kind: str, because: str) -> tuple[str, str, str]:
     name, written = assigned(cut.op), cut.op.text
     if not written.startswith((f"{name} - ", f"{name} + ")):
         return kind, uncut(cut), because
@@ -162,8 +187,10 @@ def _update(cut: Cut, given: str, kind: str, because: str) -> tuple[str, str, st
     return (
         f"{name} was bound to a new tensor",
         mend,
-        f"This changes the tensor that `{name}` is, which stays a leaf; `{name} = …` makes "
-        f"`{name}` the name of a new one, and inside no_grad that has requires_grad=False.",
+        (
+            f"This changes the tensor that `{name}` is, which stays a leaf; `{name} = …` makes "
+            f"`{name}` the name of a new one, and inside no_grad that has requires_grad=False."
+        ),
     )
 
 
@@ -178,12 +205,14 @@ def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None
     frozen = [v for v in from_ if isinstance(v.tensor, nn.Parameter)]
     if frozen:
         return _frozen(witness, frozen, name, raised, value)
-    wanted = next((text for text in named if text.isidentifier()), named[0] if named else name)
+    wanted = next((text for text in named if is_name(text)), named[0] if named else name)
     alone = len(named) == 1
     origin = next((v for v in from_ if witness.value_name(v, "", _user(value, v)) == wanted), None)
     place = witness.of_op(origin.op) if origin is not None and alone else None
-    what = f"is computed from {_listed(named)}" if named and named != [name] else "was made as it is"
-    known = value.op is not None
+    what = (
+        f"is computed from {_listed(named)}" if named and named != [name] else "was made as it is"
+    )
+    known, computed = value.op is not None, value.op is not None and bool(value.op.inputs)
     happened = (
         f"`{name}` {what}, and none of it was made with `requires_grad=True`: autograd notes only "
         "what is computed from a tensor that asks for it."
@@ -197,16 +226,23 @@ def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None
         place=place or witness.of_op(value.op) or raised,
         raised=raised,
         op=value.op.text if value.op is not None else "",
-        variable=wanted if wanted.isidentifier() and (alone or not named) else "",
+        variable=wanted if is_name(wanted) and (alone or not named) else "",
         mend=_asking(origin, wanted),
         because=f"Then run all that uses `{wanted}` again: the graph is made as the code runs.",
-        tempting=TEMPTING.format(name=_simple(name)) if known and value.op.inputs else "",
-        consequence=CONSEQUENCE.format(name=_simple(name)) if known and value.op.inputs else "",
-        rivals=(f"which of {_listed(named)} you want the gradient for.",) if others
-        else () if known else ("how it was made: no recorded PyTorch call made it (NumPy, a file, "
-                               "or code that ran before %load_ext seegrad).",),
+        tempting=TEMPTING.format(name=_simple(name)) if computed else "",
+        consequence=CONSEQUENCE.format(name=_simple(name)) if computed else "",
+        rivals=(f"which of {_listed(named)} you want the gradient for.",)
+        if others
+        else ()
+        if known
+        else (
+            (
+                "how it was made: no recorded PyTorch call made it (NumPy, a file, "
+                "or code that ran before %load_ext seegrad)."
+            ),
+        ),
         fault=value.op,
-    )  # fmt: skip
+    )
 
 
 def _asking(origin: Value | None, name: str) -> str:
@@ -224,7 +260,7 @@ def _frozen(
     witness: Witness, frozen: list[Value], name: str, raised: Place | None, value: Value
 ) -> Diagnosis:
     names = [witness.value_name(v, "a parameter") for v in frozen]
-    owner = names[0].split(".")[0]
+    owner = names[0].replace("[", ".").split(".")[0]
     return Diagnosis(
         kind="every parameter is frozen",
         happened=f"`{name}` is computed from parameters that are frozen: {_listed(names)} "
@@ -232,7 +268,7 @@ def _frozen(
         place=witness.of_op(value.op) or raised,
         raised=raised,
         op=value.op.text if value.op is not None else "",
-        variable=owner if owner.isidentifier() else "",
+        variable=owner if is_name(owner) else "",
         mend=f"{owner}.requires_grad_(True)",
         because="Then run the forward pass again. To train only a part, unfreeze that part.",
         tempting=TEMPTING.format(name=_simple(name)),
@@ -251,7 +287,7 @@ def _inference(witness: Witness, value: Value, name: str, raised: Place | None) 
         place=witness.of_op(value.op) or raised,
         raised=raised,
         op=value.op.text if value.op is not None else "",
-        variable=_simple(name) if name.isidentifier() else "",
+        variable=_simple(name) if is_name(name) else "",
         mend=code_at(value.op.site) if value.op is not None and value.op.site is not None else "",
         because="Run this line outside inference mode.",
         tempting=f"{_simple(name)}.requires_grad_()",
@@ -275,7 +311,9 @@ def _of_a_gradient(
     witness: Witness, leaf: Tensor, name: str, raised: Place | None, value: Value
 ) -> Diagnosis:
     owner = witness.name(leaf, "x")
-    event = next((e for e in reversed(witness.watcher.grad_events(leaf)) if e.kind == "backward"), None)
+    event = next(
+        (e for e in reversed(witness.watcher.grad_events(leaf)) if e.kind == "backward"), None
+    )
     place = witness.where(event.site) if event is not None and event.site is not None else None
     call = event.site.text if event is not None and event.site is not None else "y.backward()"
     more = "create_graph=True)" if call.endswith("()") else ", create_graph=True)"
@@ -286,7 +324,7 @@ def _of_a_gradient(
         place=place or raised,
         raised=raised,
         op=call,
-        variable=owner if owner.isidentifier() else "",
+        variable=owner if is_name(owner) else "",
         mend=call[:-1] + more,
         because="create_graph=True records the backward pass too, so that it can be differentiated.",
         tempting=TEMPTING.format(name=_simple(name)),
@@ -338,7 +376,7 @@ def of_a_number(
         place=place,
         raised=raised,
         op=written,
-        variable=_simple(name) if name.isidentifier() else "",
+        variable=_simple(name) if is_name(name) else "",
         mend=_unread(op, written, same),
         because="Keep the tensor; read numbers for printing only.",
         tempting=TEMPTING.format(name=_simple(name)),
@@ -354,7 +392,11 @@ def _unread(op: Op, written: str, same: bool) -> str:
         return f"… = {tensor}  # without reading it as a number"
     statement: str = code_at(op.site)
     inner = f"torch.tensor({written})"
-    return statement.replace(inner, tensor, 1) if inner in statement else statement.replace(written, tensor, 1)
+    return (
+        statement.replace(inner, tensor, 1)
+        if inner in statement
+        else statement.replace(written, tensor, 1)
+    )
 
 
 def _user(result: Value, origin: Value) -> Op | None:
@@ -380,6 +422,4 @@ def _listed(names: list[str]) -> str:
 
 
 def _simple(name: str) -> str:
-    return name if name.replace(".", "").replace("_", "").isalnum() else "loss"
-
-
+    return name if is_name(name) else "loss"

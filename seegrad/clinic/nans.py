@@ -11,7 +11,7 @@ from torch import Tensor
 from seegrad import formatting
 from seegrad.backward import Pass, Step
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, Witness, parsed, code_at
+from seegrad.clinic.incident import Incident, Witness, code_at, is_name, parsed
 from seegrad.clinic.saved import nodes_of
 from seegrad.recording import Op, Value
 
@@ -32,7 +32,7 @@ def found_by_anomaly_mode(incident: Incident) -> Diagnosis | None:
     return at_op(incident, op, incident.place, root, upstream=None, sure=sure)
 
 
-def in_pass(witness: Witness, run: Pass, test: Test) -> Step | None:
+def in_pass(run: Pass, test: Test) -> Step | None:
     """The step that sent the first NaN (or infinity) though none had arrived at it."""
     for step in run.steps:
         arrived = [g for g in step.incoming if g is not None]
@@ -75,13 +75,14 @@ def at_op(
     )
     mend, because = _guarded(op, name, chosen)
     return Diagnosis(
-        kind="a NaN from the untaken side of where()" if chosen is not None
+        kind="a NaN from the untaken side of where()"
+        if chosen is not None
         else f"a NaN from {op.name}() where it has no derivative",
         happened=f"`{op.text}` was given {_content(given)}: {why}.{where}",
         place=witness.of_op(op),
         raised=raised,
         op=op.text,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=mend,
         because=because,
         tempting=_masked_afterwards(op, chosen),
@@ -90,7 +91,7 @@ def at_op(
         rivals=() if sure else ("which of several such ops it is: PyTorch gives only its kind.",),
         fault=op,
         result=root,
-    )  # fmt: skip
+    )
 
 
 def _content(value: Value | None) -> str:
@@ -153,7 +154,11 @@ def _guarded(op: Op, name: str, chosen: Op | None) -> tuple[str, str]:
         return mend, "A small number under the root keeps its derivative finite at zero."
     if op.name in ("div", "true_divide", "divide"):
         return statement.replace(op.text, f"{op.text} + 1e-12", 1) if " / " not in op.text else (
-            statement.replace(op.text, f"{op.text.rsplit(' / ', 1)[0]} / ({op.text.rsplit(' / ', 1)[1]} + 1e-12)", 1)
+            statement.replace(
+                op.text,
+                f"{op.text.rsplit(' / ', 1)[0]} / ({op.text.rsplit(' / ', 1)[1]} + 1e-12)",
+                1,
+            )
         ), "A small number in the divisor keeps the quotient finite."
     return statement.replace(op.text, op.text.replace(name, f"({name} + 1e-12)", 1), 1), (
         "A small number keeps the derivative finite; how small is yours to choose."

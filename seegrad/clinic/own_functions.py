@@ -11,14 +11,15 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, cell_of, code_at
+from seegrad.clinic.incident import Incident, cell_of, code_at, is_name
 from seegrad.clinic.saved import nodes_of
 
 
 def wrong_number(incident: Incident) -> Diagnosis | None:
     """``backward`` returned more or fewer gradients than ``forward`` took inputs."""
-    found = re.search(r"function (\w+) returned an incorrect number .*expected (\d+), got (\d+)",
-                      incident.message)  # fmt: skip
+    found = re.search(
+        r"function (\w+) returned an incorrect number .*expected (\d+), got (\d+)", incident.message
+    )
     if found is None:
         return None
     node, name = _node(incident, found[1]), found[1].removesuffix("Backward")
@@ -38,16 +39,21 @@ def wrong_number(incident: Incident) -> Diagnosis | None:
         variable=name,
         mend=f"return {', '.join(parts)}",
         because="None stands for an input that needs no gradient; put the missing gradient in its "
-        "place where one does." if got < expected else "No more gradients than inputs.",
+        "place where one does."
+        if got < expected
+        else "No more gradients than inputs.",
         fault=incident.watcher.owner(node) if node is not None else None,
         result=_root(incident),
-    )  # fmt: skip
+    )
 
 
 def wrong_shape(incident: Incident) -> Diagnosis | None:
     """``backward`` returned a gradient of another shape than its input's."""
-    found = re.search(r"Function (\w+) returned an invalid gradient at index (\d+) - got \[(.*?)\] "
-                      r"but expected shape compatible with \[(.*?)\]", incident.message)  # fmt: skip
+    found = re.search(
+        r"Function (\w+) returned an invalid gradient at index (\d+) - got \[(.*?)\] "
+        r"but expected shape compatible with \[(.*?)\]",
+        incident.message,
+    )
     if found is None:
         return None
     node, name = _node(incident, found[1]), re.sub(r"Backward\d*$", "", found[1])
@@ -60,8 +66,9 @@ def wrong_shape(incident: Incident) -> Diagnosis | None:
             f"`{name}.backward` returned a gradient of shape ({found[3]}) for input {found[2]}, whose "
             f"shape is ({found[4]}): a gradient has the shape of what it is the gradient of."
         )
-        mend, because = _as_its_input(statement), (
-            "Sum over what forward broadcast; or undo what it sliced or reduced."
+        mend, because = (
+            _as_its_input(statement),
+            ("Sum over what forward broadcast; or undo what it sliced or reduced."),
         )
     else:
         data = _data_edit(incident)
@@ -90,7 +97,7 @@ def wrong_shape(incident: Incident) -> Diagnosis | None:
 def no_tensor(incident: Incident) -> Diagnosis | None:
     """``backward`` returned a plain number."""
     found = re.search(r"expected Variable or None \(got (\w+)\)", incident.message)
-    node = next((n for n in nodes_of(incident.roots) if isinstance(n, BackwardCFunction)), None)
+    node = _first_own(incident)
     if found is None or node is None:
         return None
     name, (place, statement) = node.name().removesuffix("Backward"), _return(node, "backward")
@@ -115,11 +122,10 @@ def no_tensor(incident: Incident) -> Diagnosis | None:
 
 def no_backward_written(incident: Incident) -> Diagnosis | None:
     """A Function without ``backward``."""
-    node = next((n for n in nodes_of(incident.roots) if isinstance(n, BackwardCFunction)), None)
+    node = _first_own(incident)
     if node is None:
         return None
-    owner: Any = node
-    kind = owner._forward_cls
+    kind = getattr(node, "_forward_cls")  # noqa: B009 it is in no stub
     place, _ = _return(node, "forward")
     name = kind.__name__
     inputs = max(len(node.next_functions), 1)
@@ -148,7 +154,7 @@ def legacy(incident: Incident) -> Diagnosis | None:
         "static methods and is called by `apply`.",
         place=incident.place,
         op=call,
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name}.apply(…)",
         because="Put @staticmethod above both forward and backward, and call apply on the class.",
     )
@@ -164,6 +170,12 @@ def _root(incident: Incident) -> Any:
 
 def _node(incident: Incident, name: str) -> Node | None:
     return next((node for node in nodes_of(incident.roots) if node.name() == name), None)
+
+
+def _first_own(incident: Incident) -> Node | None:
+    """The node of the first Function of the learner's that the pass comes to."""
+    own: type = BackwardCFunction
+    return next((node for node in nodes_of(incident.roots) if isinstance(node, own)), None)
 
 
 def _inputs(node: Node | None) -> str:
@@ -182,12 +194,16 @@ def _return(node: Node | None, method: str) -> tuple[Place | None, str]:
     if code is None:
         return None, ""
     numbers = sorted({line for _, _, line in code.co_lines() if line is not None})
-    returns = [n for n in numbers if linecache.getline(code.co_filename, n).strip().startswith("return")]
+    returns = [
+        n for n in numbers if linecache.getline(code.co_filename, n).strip().startswith("return")
+    ]
     one_line = re.search(r":\s*(return .*)$", linecache.getline(code.co_filename, numbers[-1]))
     number = returns[0] if len(returns) == 1 else numbers[-1] if one_line else code.co_firstlineno
     text = linecache.getline(code.co_filename, number).strip()
     statement = one_line[1] if one_line and not returns else text
-    return Place(cell_of(code.co_filename), number, text), statement if "return" in statement else ""
+    return Place(
+        cell_of(code.co_filename), number, text
+    ), statement if "return" in statement else ""
 
 
 def _as_its_input(statement: str) -> str:
@@ -197,6 +213,11 @@ def _as_its_input(statement: str) -> str:
 
 def _data_edit(incident: Incident) -> Place | None:
     """A recorded assignment to ``.data``."""
-    edits = [op for op in incident.watcher.ops() if op.name == "data" and op.site is not None
-             and re.search(r"\.data\s*=[^=]", code_at(op.site))]  # fmt: skip
+    edits = [
+        op
+        for op in incident.watcher.ops()
+        if op.name == "data"
+        and op.site is not None
+        and re.search(r"\.data\s*=[^=]", code_at(op.site))
+    ]
     return incident.of_op(edits[-1]) if edits else None

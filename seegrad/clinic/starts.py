@@ -11,7 +11,7 @@ from torch import Tensor
 
 from seegrad import formatting
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, parsed, code_at
+from seegrad.clinic.incident import Incident, code_at, is_name, parsed
 from seegrad.clinic.lost import how_lost
 
 
@@ -19,7 +19,9 @@ def not_one_number(incident: Incident) -> Diagnosis | None:
     """``backward()`` of more than one element, without ``gradient=``."""
     seeds = (*incident.seeds, *[None] * len(incident.roots))
     pairs = zip(incident.roots, seeds, strict=False)
-    root = next((r for r, v in pairs if isinstance(r, Tensor) and v is None and r.numel() != 1), None)
+    root = next(
+        (r for r, v in pairs if isinstance(r, Tensor) and v is None and r.numel() != 1), None
+    )
     if root is None:
         return None
     value = incident.watcher.value(root)
@@ -34,15 +36,17 @@ def not_one_number(incident: Incident) -> Diagnosis | None:
         "exactly one number, for there is no single slope of several.",
         place=incident.place,
         op=op.text if op is not None else "",
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=mend,
         because=because,
         tempting=_with_argument(call, name),
         consequence=f"This weights each element by its own value: the gradient is that of "
         f"`0.5 * ({name} ** 2).sum()`, not of `{name}.sum()`.",
         rivals=(
-            f"whether you mean the mean or the sum. The sum's gradient is {root.numel()} times "
-            f"the mean's; `{name}.backward(torch.ones_like({name}))` gives the sum's.",
+            (
+                f"whether you mean the mean or the sum. The sum's gradient is {root.numel()} times "
+                f"the mean's; `{name}.backward(torch.ones_like({name}))` gives the sum's."
+            ),
         ),
         fault=op,
         result=root if root.requires_grad else None,
@@ -59,7 +63,7 @@ def _reduced(incident: Incident, name: str, root: Tensor, unreduced: str) -> tup
         mend = call.replace(name, mean, 1) if name in call else f"{mean}.backward()"
     else:
         mend = call.replace(f"{owner}.backward", f"{subject}.mean().backward", 1)
-    of = f"Or leave out `reduction=\"none\"` in `{unreduced}`. " if unreduced else ""
+    of = f'Or leave out `reduction="none"` in `{unreduced}`. ' if unreduced else ""
     return mend, f"{of}The mean of the {root.numel()} elements is one number, and has one gradient."
 
 
@@ -73,9 +77,13 @@ def seed_of_another_shape(incident: Incident) -> Diagnosis | None:
     """``gradient=`` of another shape than the result's."""
     pairs = zip(incident.roots, incident.seeds, strict=False)
     pair = next(
-        ((r, v) for r, v in pairs if isinstance(r, Tensor) and isinstance(v, Tensor)
-         and r.shape != v.shape), None
-    )  # fmt: skip
+        (
+            (r, v)
+            for r, v in pairs
+            if isinstance(r, Tensor) and isinstance(v, Tensor) and r.shape != v.shape
+        ),
+        None,
+    )
     if pair is None:
         return None
     root, seed = pair
@@ -88,16 +96,18 @@ def seed_of_another_shape(incident: Incident) -> Diagnosis | None:
         "element of the result, so the two shapes are the same.",
         place=incident.place,
         op=_op_text(incident, root),
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name}.backward()" if scalar else f"{name}.backward(torch.ones_like({name}))",
-        because="One number needs no weight." if scalar
+        because="One number needs no weight."
+        if scalar
         else f"Put your own weights in place of the ones; they give the gradient of `{name}.sum()`.",
         tempting=f"{name}.backward({given}.sum())" if not scalar else "",
         consequence="One weight for several elements raises the same error: nothing is broadcast."
-        if not scalar else "",
+        if not scalar
+        else "",
         fault=incident.watcher.value(root).op,
         result=root if root.requires_grad else None,
-    )  # fmt: skip
+    )
 
 
 def seed_of_another_dtype(incident: Incident) -> Diagnosis | None:
@@ -114,7 +124,7 @@ def seed_of_another_dtype(incident: Incident) -> Diagnosis | None:
         "of the two is complex, both must be of one dtype.",
         place=incident.place,
         op=_op_text(incident, root),
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name}.backward(torch.ones_like({name}))",
         because="ones_like takes shape and dtype from the result.",
         fault=incident.watcher.value(root).op,
@@ -138,7 +148,7 @@ def seed_no_tensor(incident: Incident) -> Diagnosis | None:
         f"tensor of its shape, {formatting.shape(root.shape)}.",
         place=incident.place,
         op=_op_text(incident, root),
-        variable=name if name.isidentifier() else "",
+        variable=name if is_name(name) else "",
         mend=f"{name}.backward({_as_tensor(root, seed)})",
         because="One weight for each element, of the result's own dtype.",
         fault=incident.watcher.value(root).op,
@@ -149,7 +159,11 @@ def seed_no_tensor(incident: Incident) -> Diagnosis | None:
 def _as_tensor(root: Tensor, seed: object) -> str:
     if isinstance(seed, int | float):
         size = ", ".join(map(str, root.shape))
-        return f"torch.full(({size},), {float(seed)})" if root.dim() else f"torch.tensor({float(seed)})"
+        return (
+            f"torch.full(({size},), {float(seed)})"
+            if root.dim()
+            else f"torch.tensor({float(seed)})"
+        )
     if isinstance(seed, list | tuple) and len(seed) == math.prod(root.shape) == root.numel() <= 8:
         return f"torch.tensor({seed!r})"
     return "torch.ones_like(…)"
@@ -188,7 +202,9 @@ def no_backward(incident: Incident) -> Diagnosis | None:
         return None
     left = incident.exit_of(thing, name)
     what = type(thing).__name__
-    place = incident.where(left.site) if left is not None and left.site else incident.assignment(name)
+    place = (
+        incident.where(left.site) if left is not None and left.site else incident.assignment(name)
+    )
     wrapped = "torch.stack" if isinstance(thing, list | tuple) else ""
     mend = f"{wrapped}({name}).sum().backward()" if wrapped else ""
     written = left.site.text if left is not None and left.site else ""
@@ -201,7 +217,8 @@ def no_backward(incident: Incident) -> Diagnosis | None:
     return Diagnosis(
         kind=f"a {what} has no backward()",
         happened=f"`{name}` is a plain {what}: {how}, and what is no tensor has no graph behind it."
-        if written else f"`{name}` is a plain {what}, and what is no tensor has no graph behind it.",
+        if written
+        else f"`{name}` is a plain {what}, and what is no tensor has no graph behind it.",
         place=place or incident.place,
         raised=incident.place,
         op=written,
@@ -209,11 +226,14 @@ def no_backward(incident: Incident) -> Diagnosis | None:
         mend=mend,
         because="Call backward() on the tensor, and read the number afterwards, for printing.",
         tempting="" if wrapped else f"torch.tensor({name}, requires_grad=True).backward()",
-        consequence="" if wrapped else "It runs, and reaches nothing: a tensor made of a number "
+        consequence=""
+        if wrapped
+        else "It runs, and reaches nothing: a tensor made of a number "
         "remembers nothing of how the number came about.",
-        rivals=() if written or wrapped or place
+        rivals=()
+        if written or wrapped or place
         else ("where it was made a plain number: no recorded line read it from a tensor.",),
-    )  # fmt: skip
+    )
 
 
 _NUMBERS_AND_LISTS = (int, float, complex, list, tuple, np.generic, np.ndarray)

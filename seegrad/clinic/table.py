@@ -12,7 +12,7 @@ from collections.abc import Callable
 from seegrad.clinic import asked, edits, flags, freed, leaving, nans, own_functions, starts
 from seegrad.clinic.diagnosis import Diagnosis
 from seegrad.clinic.incident import Incident
-from seegrad.recording import Recorder, unrecorded
+from seegrad.recording import unrecorded
 
 Explanation = Callable[[Incident], Diagnosis | None]
 
@@ -55,13 +55,19 @@ MESSAGES: tuple[tuple[type[Exception], str, Explanation], ...] = (
 )  # fmt: skip
 
 
+def could_explain(error: BaseException) -> bool:
+    """Does the error's message look like one of autograd's?"""
+    return any(isinstance(error, kind) and re.search(m, str(error)) for kind, m, _ in MESSAGES)
+
+
 @unrecorded
-def diagnose(error: BaseException, watcher: Recorder) -> Diagnosis | None:
+def diagnose(incident: Incident) -> Diagnosis | None:
     """Why did this error of autograd's happen? None for an error of another kind."""
+    if not incident.from_torch:
+        return None
     for kind, message, explanation in MESSAGES:
-        if isinstance(error, kind) and re.search(message, str(error)):
-            incident = Incident(error, watcher)
-            found = explanation(incident) if incident.from_torch else None
+        if isinstance(incident.error, kind) and re.search(message, incident.message):
+            found = explanation(incident)
             if found is not None:
                 return found
     return None
