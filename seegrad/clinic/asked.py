@@ -42,7 +42,8 @@ def unused(incident: Incident) -> Diagnosis | None:
         raised=incident.place,
         op=next((op.text for op in (lost, rebound) if op is not None), call),
         variable=name if is_name(name) else "",
-        mend=f"{result} = …  # computed from {name}\n{code_at(incident.site) if incident.site else call}",
+        mend=f"{result} = …  # computed from "
+        f"{name}\n{code_at(incident.site) if incident.site else call}",
         because=f"Compute `{result}` from this very tensor, then ask.",
         tempting=f"{call[:-1]}, allow_unused=True)",
         consequence=f"It gives None for `{name}`, and the next op on that None fails; right only "
@@ -99,7 +100,8 @@ def of_a_vector(incident: Incident) -> Diagnosis | None:
     dims = found[1] if found else "several"
     return Diagnosis(
         kind="torch.func.grad of more than one number",
-        happened=f"The function gives a tensor of {dims} dimension{'' if dims == '1' else 's'}, and "
+        happened=f"The function gives a tensor of {dims} dimension{'' if dims == '1' else 's'}, "
+        "and "
         "torch.func.grad differentiates functions that give one number.",
         place=incident.place,
         op=call,

@@ -171,7 +171,8 @@ def uncut(cut: Cut) -> str:
     if site is None:
         return ""
     statement, written = site.statement, site.text
-    inner = _operand(written)
+    inner = operand(written)
+    several = bool(cut.op.args) and isinstance(cut.op.args[0], tuple)
     match cut.cause:
         case "no_grad":
             return statement
@@ -179,7 +180,7 @@ def uncut(cut: Cut) -> str:
             return statement.replace(written, inner, 1)
         case "comparison" if smooth := _smooth(written):
             return statement.replace(written, smooth, 1)
-        case "copy" if inner and not inner.startswith("["):
+        case "copy" if inner and not several:
             return statement.replace(written, inner, 1)
         case "copy" if inner:
             return statement.replace(written, f"torch.stack({inner})", 1)
@@ -207,7 +208,7 @@ def _difference(a: ast.expr, b: ast.expr) -> str:
 _CASTS = frozenset({"long", "int", "bool", "short", "byte", "char", "to", "type"})
 
 
-def _operand(written: str) -> str:
+def operand(written: str) -> str:
     """What a call is made on: ``h`` in ``h.detach()``, ``t`` in ``torch.tensor(t)``."""
     match parsed(written):
         case ast.Call(func=ast.Attribute(value=ast.Name(id="torch")), args=[first, *_]):

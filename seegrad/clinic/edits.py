@@ -9,11 +9,14 @@ from torch import Tensor
 
 from seegrad.clinic.diagnosis import Diagnosis
 from seegrad.clinic.freed import retaining
-from seegrad.clinic.incident import Incident, Witness, code_at, is_name
+from seegrad.clinic.incident import Incident, Witness, code_at, is_name, spelled
 from seegrad.clinic.saved import Spoilt, nodes_of, spoilt
 from seegrad.recording import Op, Value
 
 MESSAGE = "modified by an inplace operation"
+
+_TARGET = r"^([\w.]+?)(?=\.\w+_\(|\[| [-+*/@|&^]*= )"
+"""What a statement changes in place, at its beginning."""
 
 _OPERATORS = {"+=": "+", "-=": "-", "*=": "*", "/=": "/", "**=": "**", "@=": "@"}
 
@@ -69,17 +72,24 @@ def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) ->
     name = witness.value_name(before, "", used_by) or witness.value_name(before, "its tensor")
     output = any(each.op == saver for each in _viewed(before))
     what = "its own result" if output else f"`{name}`"
-    place, at = incident.of_op(edit), incident.of_op(saver)
-    written = edit.text if edit.direct or edit.site is None else edit.site.text
-    of_optimizer = not edit.direct
+    place = incident.of_op(edit)
+    written = spelled(edit)
+    of_optimizer = not edit.direct and before.leaf
+    line = "" if saver.site is None else incident.line(saver.site, place)
     mend, because = _out_of_place(edit, name)
+    if before.view:
+        mend, because = _base_cloned(incident, edit, before)
+    elif not edit.direct and edit.site is not None:
+        mend = code_at(edit.site).replace(f"({name})", f"({name}.clone())", 1)
+        because = "The clone is changed; or make the module with inplace=False."
     if of_optimizer:
         mend = _ordered(incident, written)
         because = f"All backward passes first, then `{written}`: it changes the weights in place."
     return Diagnosis(
         kind="a saved value was changed in place before backward()",
-        happened=f"`{saver.text}` (line {at.number if at else '?'}) saved {what} for its backward "
-        f"pass; then `{written}` changed `{name}` in place, so the saved numbers are not those that "
+        happened=f"`{spelled(saver)}` ({line}) saved {what} for its backward "
+        f"pass; then `{written}` changed `{name}` in place, so the saved numbers are not those "
+        "that "
         "were used.",
         place=place,
         raised=incident.place,
@@ -93,11 +103,20 @@ def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) ->
         consequence="It keeps the graph, and the graph needs the weights as they were: it raises "
         "the same error."
         if of_optimizer
-        else "No error any more, and a wrong gradient: the pass computes with the new numbers as if "
-        "they had been there in the forward pass.",
+        else "No error any more, and a wrong gradient: the pass computes with the new numbers as "
+        "if they had been there in the forward pass.",
         fault=edit if edit.direct else saver,
         result=next((r for r in incident.roots if isinstance(r, Tensor)), None),
     )
+
+
+def _base_cloned(witness: Witness, edit: Op, before: Value) -> tuple[str, str]:
+    """The lines with a copy of what the edited tensor is a view of, made before the view."""
+    base, taken = _viewed(before)[-1], before.op
+    name = witness.value_name(base, "base")
+    lines = [op.site for op in (taken, edit) if op is not None and op.site is not None]
+    code = "\n".join([f"{name} = {name}.clone()", *map(code_at, lines)])
+    return code, f"The view is then one of the clone, and the saved `{name}` stays as it was."
 
 
 def _ordered(incident: Incident, step: str) -> str:
@@ -117,13 +136,14 @@ def _out_of_place(edit: Op, name: str) -> tuple[str, str]:
             right = f"({right})" if plain != "+" and re.search(r" [-+] ", right) else right
             return f"{left} = {left} {plain} {right}", because
     target, equals, right = statement.partition(" = ")
+    cloned = "The clone is changed, and the saved tensor stays as it was; `{}` names the clone."
     if found := re.fullmatch(
         r"([\w.]+)\[(.+)\]( [-+*/]+)?", target if equals else statement.split("=")[0].strip()
     ):
         new = f"{found[1]} = {found[1]}.clone()\n{statement}"
         return (
             new,
-            f"The clone is changed, and the saved tensor stays as it was; `{found[1]}` names the clone.",
+            cloned.format(found[1]),
         )
     if found := re.match(r"([\w.]+)\.(\w+)_\((.*)\)$", edit.text):
         filled = {
@@ -143,8 +163,8 @@ def _out_of_place(edit: Op, name: str) -> tuple[str, str]:
 
 def _through_data(edit: Op, name: str) -> str:
     statement = code_at(edit.site) if edit.site is not None else edit.text
-    bare = name if is_name(name) else "x"
-    return statement.replace(bare, f"{bare}.data", 1) if bare in statement else f"{bare}.data"
+    changed = re.sub(_TARGET, r"\1.data", statement, count=1)
+    return changed if changed != statement else f"{name}.data"
 
 
 def _edit_not_seen(incident: Incident, one: Spoilt | None) -> Diagnosis:
@@ -196,7 +216,9 @@ def leaf_edited(incident: Incident) -> Diagnosis | None:
         because="A new value that is no part of the computation, such as an update or an "
         "initialisation: autograd is not to see it.",
         tempting=_rebinding(statement),
-        consequence="It runs, and the name then belongs to a result, not to the leaf: its `.grad` "
+        consequence=""
+        if not _rebinding(statement)
+        else "It runs, and the name then belongs to a result, not to the leaf: its `.grad` "
         "stays None, and an optimizer goes on with the old tensor.",
         rivals=(
             (
@@ -259,8 +281,8 @@ def view_edited(incident: Incident) -> Diagnosis | None:
         happened=f"`{name}` is a view made by `{written}` under no_grad, and `{statement}` would "
         "change it, and so what it is a view of, where gradients are noted."
         if no_grad
-        else f"`{name}` is one of several views that `{written}` made at once; autograd cannot note "
-        "a change of one of them in place.",
+        else f"`{name}` is one of several views that `{written}` made at once; autograd cannot "
+        "note a change of one of them in place.",
         place=incident.place,
         op=op.text if op is not None else statement,
         variable=name if is_name(name) else "",

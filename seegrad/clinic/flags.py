@@ -8,9 +8,9 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import switched_off_at
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, parsed
+from seegrad.clinic.incident import Incident, code_at, is_name, parsed, spelled
 from seegrad.clinic.lost import how_lost
-from seegrad.recording import Value
+from seegrad.recording import Op, Value
 
 
 def of_integers(incident: Incident) -> Diagnosis | None:
@@ -26,10 +26,18 @@ def of_integers(incident: Incident) -> Diagnosis | None:
         "changes: integers and truth values have none between one and the next.",
         place=incident.of_op(lost) if through else incident.place,
         raised=incident.place,
-        op=lost.text if lost is not None and through else statement,
+        op=lost.text
+        if lost is not None and through
+        else incident.site.text
+        if incident.site is not None
+        else statement,
         variable=name if is_name(name) else "",
-        mend=_as_floats(statement, name),
-        because="Floating-point numbers can change a little.",
+        mend=f"loss = torch.nn.functional.cross_entropy({_given(incident, lost)}, target)"
+        if through
+        else _as_floats(statement, name),
+        because="Compute the loss from what has a gradient, not from integers made of it."
+        if through
+        else "Floating-point numbers can change a little.",
         tempting=f"{name} = {name}.float().requires_grad_()" if through else "",
         consequence=f"`{name}` becomes a leaf: no gradient goes back to what it was computed from."
         if through
@@ -53,6 +61,12 @@ def _subject(incident: Incident) -> tuple[Value | None, str]:
     return None, name if is_name(name) else "this tensor"
 
 
+def _given(incident: Incident, op: Op | None) -> str:
+    """What an op was given that requires a gradient."""
+    given = next((v for v in op.inputs if v.requires_grad), None) if op is not None else None
+    return "scores" if given is None else incident.value_name(given, "scores", op)
+
+
 def _as_floats(statement: str, name: str) -> str:
     if found := re.search(r"dtype=torch\.\w+", statement):
         return statement.replace(found[0], "dtype=torch.float32", 1)
@@ -68,14 +82,14 @@ def of_a_result(incident: Incident) -> Diagnosis | None:
     statement = code_at(incident.site) if incident.site is not None else ""
     value, name = _subject(incident)
     op = value.op if value is not None else None
-    made = f", made by `{op.text}`" if op is not None else ""
+    made = f", made by `{spelled(op)}`" if op is not None else ""
     return Diagnosis(
         kind="requires_grad of a result is not to be changed",
         happened=f"`{name}` is no leaf but a result{made}: it requires a gradient because what it "
         "is computed from does, and that cannot be switched off here.",
         place=incident.place,
         raised=incident.place,
-        op=op.text if op is not None else statement,
+        op=spelled(op) if op is not None else statement,
         variable=name if is_name(name) else "",
         mend=f"{name} = {name}.detach()",
         because=f"From here on `{name}` is a constant, with the same numbers; to spare the graph's "
@@ -101,11 +115,11 @@ def of_inference(incident: Incident) -> Diagnosis | None:
     return Diagnosis(
         kind="a tensor made in inference mode",
         happened=f"`{name}` was made in inference mode{where}, where autograd keeps no account of "
-        f"a tensor; `{op.text if op is not None else statement}` would "
+        f"a tensor; `{spelled(op) if op is not None else statement}` would "
         f"{'save it for the backward pass' if saved else 'let it require a gradient'}.",
         place=incident.of_op(made) or incident.place,
         raised=incident.place,
-        op=op.text if op is not None else statement,
+        op=spelled(op) if op is not None else statement,
         variable=name if is_name(name) else "",
         mend=f"{name} = {name}.clone()\n{statement}",
         because="A clone made outside inference mode is a tensor like any other. Better still: "
@@ -135,11 +149,12 @@ def not_a_leaf_to_optimize(incident: Incident) -> Diagnosis | None:
     statement = code_at(op.site) if op is not None and op.site is not None else ""
     return Diagnosis(
         kind="an optimizer changes leaves only",
-        happened=f"`{name}` is no leaf but the result of `{op.text if op is not None else '…'}`: an "
+        happened=f"`{name}` is no leaf but the result of "
+        f"`{spelled(op) if op is not None else '…'}`: an "
         "optimizer changes a tensor from step to step, and a result is computed anew.",
         place=incident.of_op(op) or incident.place,
         raised=incident.place,
-        op=op.text if op is not None else "",
+        op=spelled(op) if op is not None else "",
         variable=name if is_name(name) else "",
         mend=f"{statement}\n{name} = {name}.detach().requires_grad_()" if statement else "",
         because=f"`{name}` is then a leaf of its own, with those numbers to begin with.",

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name
+from seegrad.clinic.incident import Incident, code_at, is_name, spelled
 from seegrad.clinic.saved import nodes_of, spoilt
 from seegrad.recording import Op, Value
 from seegrad.recording.source import Site
@@ -55,16 +55,21 @@ def freed(incident: Incident) -> Diagnosis | None:
 
 def _earlier(incident: Incident, nodes: Iterable[Node]) -> _Earlier | None:
     """The last recorded pass that reached a leaf of this graph."""
-    found = []
-    for node in nodes:
-        if is_accumulator(node):
-            leaf: Tensor = node.variable  # type: ignore[attr-defined]
-            for event in incident.watcher.grad_events(leaf):
-                if event.kind == "backward" and event.site is not None:
-                    found.append(_Earlier(event.site, event.number, event.root))
-    for op in incident.watcher.ops():
-        if op.function is torch.autograd.grad and op.site is not None:
-            found.append(_Earlier(op.site, op.number, _text(op.inputs[0].op)))
+    leaves: list[Tensor] = [node.variable for node in nodes if is_accumulator(node)]  # type: ignore[attr-defined]
+    found = [
+        _Earlier(event.site, event.number, event.root)
+        for leaf in leaves
+        for event in incident.watcher.grad_events(leaf)
+        if event.kind == "backward" and event.site is not None
+    ]
+    own = {op for root in incident.roots for op in _above(incident.watcher.value(root))}
+    found += [
+        _Earlier(op.site, op.number, _text(op.inputs[0].op))
+        for op in incident.watcher.ops()
+        if op.function is torch.autograd.grad
+        and op.site is not None
+        and not own.isdisjoint(_above(op.inputs[0]))
+    ]
     return max(found, key=lambda one: one.number, default=None)
 
 
@@ -76,7 +81,7 @@ def _above(value: Value) -> Iterator[Op]:
     """The ops a value was made by, each once, the nearest first."""
     values, seen = [value], set[Op]()
     for each in values:  # grows while it is read
-        op = each.op
+        op = None if each.leaf else each.op
         if op is not None and op not in seen:
             seen.add(op)
             yield op
@@ -113,7 +118,7 @@ def _carried_over(
 ) -> Diagnosis:
     name = _carried_name(shared.op) if carried else ""
     name = name or incident.value_name(shared, _text(shared.op), user)
-    free = incident.where(earlier.site)
+    line = incident.line(earlier.site, incident.place)
     call = incident.site.text if incident.site is not None else "loss.backward()"
     made = _forward(shared)
     simple = name if is_name(name) else "h"
@@ -122,12 +127,12 @@ def _carried_over(
         mend += f"\n{code_at(user.site)}"
     return Diagnosis(
         kind="a second backward pass reaches the graph of an earlier one",
-        happened=f"`{_spelled(user)}` uses `{name}`, which was computed before an earlier pass "
-        f"(`{earlier.site.text}`, line {free.number}) freed its graph; this pass goes back through "
-        f"`{name}` to `{op.text}`, whose saved values are gone.",
+        happened=f"`{spelled(user)}` uses `{name}`, which was computed before an earlier pass "
+        f"(`{earlier.site.text}`, {line}) freed its graph; this pass goes back through "
+        f"`{name}` to `{spelled(op)}`, whose saved values are gone.",
         place=incident.of_op(user),
         raised=incident.place,
-        op=_spelled(user),
+        op=spelled(user),
         variable=name if is_name(name) else "",
         mend=mend if carried else f"{made}\n{_statement(user)}",
         because=f"`{name}` keeps its value and forgets how it came about: each turn's pass ends "
@@ -178,10 +183,6 @@ def _forward(value: Value) -> str:
     return "\n".join(list(written)[-MOST_LINES:])
 
 
-def _spelled(op: Op) -> str:
-    return op.text if op.direct or op.site is None else op.site.text
-
-
 def _statement(op: Op) -> str:
     return code_at(op.site) if op.site is not None else op.text
 
@@ -190,30 +191,32 @@ def _same_graph(incident: Incident, root: Tensor, op: Op, earlier: _Earlier) -> 
     """Nothing of this graph ran since the earlier pass."""
     name = incident.name(root, "loss")
     made = incident.watcher.value(root).op
-    line = incident.where(earlier.site).number
+    line = incident.line(earlier.site, incident.place)
     same = _started_here(incident, root, earlier, made)
     call = incident.site.text if incident.site is not None else f"{name}.backward()"
     other = earlier.site.text.split(".backward")[0] if ".backward" in earlier.site.text else "first"
+    op = op if same else _shared_op(incident, root, other) or op
     forward = _forward(incident.watcher.value(root))
     return Diagnosis(
         kind="a second backward pass through one graph"
         if same
         else "two results share a graph, and the first pass freed it",
-        happened=f"`{earlier.site.text}` on line {line} has gone through the graph of `{name}` "
-        f"already and freed what `{op.text}` had saved; nothing of it was computed again since."
+        happened=f"`{earlier.site.text}` on {line} has gone through the graph of `{name}` "
+        f"already and freed what `{spelled(op)}` had saved; nothing of it was computed again since."
         if same
-        else f"`{name}` and the start of `{earlier.site.text}` (line {line}) are computed "
-        f"by way of `{op.text}`, and that first pass freed what it had saved.",
+        else f"`{name}` and the start of `{earlier.site.text}` ({line}) are computed "
+        f"by way of `{spelled(op)}`, and that first pass freed what it had saved.",
         place=incident.place,
         raised=incident.place,
-        op=op.text,
+        op=spelled(op),
         variable=name if is_name(name) else "",
         mend=f"{forward}\n{call}" if same else f"({other} + {name}).backward()",
         because="Run the forward pass again before each backward pass: it makes a new graph."
         if same
         else "One pass from the sum gives the same gradients, for they add up anyway.",
         tempting=retaining(call),
-        consequence="In the earlier call it lets the same pass run twice, and each adds to `.grad`: "
+        consequence="In the earlier call it lets the same pass run twice, and each adds to "
+        "`.grad`: "
         "every gradient is then counted twice."
         if same
         else "It has to stand in the first call, and keeps the memory of the whole graph "
@@ -226,6 +229,17 @@ def _same_graph(incident: Incident, root: Tensor, op: Op, earlier: _Earlier) -> 
 def retaining(call: str) -> str:
     """The call with ``retain_graph=True``."""
     return f"{call[:-1]}{'' if call.endswith('()') else ', '}retain_graph=True)"
+
+
+def _shared_op(incident: Incident, root: Tensor, other: str) -> Op | None:
+    """The last op that both results come from."""
+    first = incident.variable(other) if is_name(other) else None
+    if not isinstance(first, Tensor):
+        return None
+    value = incident.watcher.value
+    both = set(_above(value(root))) & set(_above(value(first)))
+    wanted = [op for op in both if op.first_node < op.last_node]
+    return max(wanted, key=lambda op: op.number, default=None)
 
 
 def _started_here(incident: Incident, root: Tensor, earlier: _Earlier, made: Op | None) -> bool:

@@ -59,7 +59,7 @@ def why_none(witness: Witness, tensor: Tensor, raised: Place | None = None) -> D
     used = list(_descendants(witness, value))
     lost = _cut_below(witness, used)
     if lost is not None:
-        return at_cut(witness, [lost], f"what was computed from {name}", raised)
+        return at_cut(witness, [lost], "the result", raised)
     asked = next((op for op in reversed(used) if op.function is torch.autograd.grad), None)
     if asked is not None:
         return _given_not_stored(witness, name, asked, raised)
@@ -108,7 +108,8 @@ def _of_a_result(witness: Witness, tensor: Tensor, raised: Place | None = None) 
         mend=mend,
         because=because,
         tempting=f"{name}.requires_grad_()",
-        consequence="It changes nothing: a result requires a gradient already, and is still no leaf.",
+        consequence="It changes nothing: a result requires a gradient already, and is still no "
+        "leaf.",
         fault=op,
         result=tensor,
     )
@@ -132,11 +133,11 @@ def _hidden_leaf(witness: Witness, value: Value, name: str) -> tuple[str, str, s
             return (
                 f"{name} is a result, not the leaf",
                 (
-                    f"`{made.text}` made a leaf, and `{op.text}` a result from it; `{name}` names the "
-                    "result, and the leaf, where the gradient goes, has no name."
+                    f"`{made.text}` made a leaf, and `{op.text}` a result from it; `{name}` "
+                    "names the result, and the leaf, where the gradient goes, has no name."
                 ),
                 f"{name} = ({plain}).requires_grad_()",
-                "Compute first, then ask for the gradient: the tensor that has the name is the leaf.",
+                "Compute first, then ask for the gradient: what has the name is then the leaf.",
             )
         for short, long in ((f"{name} - ", f"{name} -= "), (f"{name} + ", f"{name} += ")):
             right = statement.partition(" = ")[2]
@@ -144,7 +145,8 @@ def _hidden_leaf(witness: Witness, value: Value, name: str) -> tuple[str, str, s
                 return (
                     f"{name} was bound to a new tensor",
                     (
-                        f"`{statement}` makes a new tensor and gives it the name `{name}`: a result, "
+                        f"`{statement}` makes a new tensor and gives it the name `{name}`: a "
+                        "result, "
                         "not the leaf that had the name before."
                     ),
                     f"with torch.no_grad():\n    {right.replace(short, long, 1)}",
@@ -310,7 +312,8 @@ def _not_finite(witness: Witness, tensor: Tensor, grad: Tensor) -> Diagnosis:
         place=_last_call(witness, tensor),
         variable=name if is_name(name) else "",
         mend="with torch.autograd.set_detect_anomaly(True):\n    loss.backward()",
-        because="PyTorch then stops at the op whose backward gave the first NaN; its panel names it.",
+        because="PyTorch then stops at the op whose backward gave the first NaN; its panel "
+        "names it.",
         rivals=("which op it came from: the result that backward() started from is gone.",),
     )
 
@@ -322,7 +325,8 @@ def _zero(witness: Witness, tensor: Tensor) -> Diagnosis:
         code = code_at(events[-1].site) if events[-1].site is not None else "zero_()"
         return Diagnosis(
             kind=".grad was filled with zeros",
-            happened=f"`{code}` filled `{name}.grad` with zeros, and no backward pass has come since.",
+            happened=f"`{code}` filled `{name}.grad` with zeros, and no backward pass has come "
+            "since.",
             place=witness.where(events[-1].site) if events[-1].site is not None else None,
             op=code,
             variable=name if is_name(name) else "",
@@ -345,12 +349,15 @@ def _zero(witness: Witness, tensor: Tensor) -> Diagnosis:
 def _where_it_died(run: Pass) -> Step | None:
     """The step that sent zeros only, though something else had arrived."""
     for step in run.steps:
-        arrived = [g for g in step.incoming if g is not None and not g.is_meta]
+        arrived = [g for g in step.incoming if g is not None]
         left = [flow.gradient for flow in step.sent if flow.gradient is not None]
-        if left and any(bool(g.count_nonzero()) for g in arrived):
-            if not any(bool(g.count_nonzero()) for g in left if not g.is_meta):
-                return step
+        if left and _any_nonzero(arrived) and not _any_nonzero(left):
+            return step
     return None
+
+
+def _any_nonzero(gradients: list[Tensor]) -> bool:
+    return any(bool(g.count_nonzero()) for g in gradients if not g.is_meta)
 
 
 _FLAT = frozenset({"round", "floor", "ceil", "trunc", "sign", "sgn", "heaviside", "zeros_like"})
@@ -372,9 +379,9 @@ def _died_at(witness: Witness, name: str, op: Op, root: Tensor) -> Diagnosis:
         place=witness.of_op(op),
         op=op.text,
         variable=inner if is_name(inner) else "",
-        mend=f"{inner} + ({op.text} - {inner}).detach()"
+        mend=_code(op).replace(op.text, f"{inner} + ({op.text} - {inner}).detach()", 1)
         if always
-        else f"torch.nn.functional.leaky_relu({inner})"
+        else _code(op).replace(op.text, f"torch.nn.functional.leaky_relu({inner})", 1)
         if "relu" in op.name
         else "",
         because="The value is that of the flat op, and the gradient passes as if it were not there "
@@ -451,7 +458,7 @@ def _seeded_with_itself(witness: Witness, tensor: Tensor) -> Diagnosis | None:
 
 
 def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
-    """Were its numbers, or those of something on its way, changed unseen between use and backward?"""
+    """Were its numbers, or some on the way to it, changed unseen between use and backward?"""
     value, name = witness.watcher.value(tensor), witness.name(tensor, "x")
     ops = witness.watcher.ops()
     events = [e for e in witness.watcher.grad_events(tensor) if e.kind == "backward"]
@@ -480,15 +487,15 @@ def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
         changed = witness.value_name(before, name)
         return Diagnosis(
             kind="a value was changed through .data before backward()",
-            happened=f"`{user.text}` used `{changed}`; then `{_text(edit)}` changed it through "
+            happened=f"`{user.text}` used `{changed}`; then `{_code(edit)}` changed it through "
             ".data, which autograd is not told of: the pass computed with the new numbers, so "
             f"`{name}.grad` is not the gradient of what ran.",
             place=witness.of_op(edit),
-            op=_text(edit),
+            op=_code(edit),
             variable=changed if is_name(changed) else "",
-            mend=_text(edit).replace(".data", "", 1)
+            mend=_code(edit).replace(".data", "", 1)
             if before.leaf is False
-            else f"with torch.no_grad():\n    {_text(edit).replace('.data', '', 1)}",
+            else f"with torch.no_grad():\n    {_code(edit).replace('.data', '', 1)}",
             because="After the backward pass it is an update; before it, PyTorch then says so.",
             fault=user,
         )
@@ -509,7 +516,7 @@ def _reaches(before: Value, value: Value) -> bool:
     return False
 
 
-def _text(op: Op) -> str:
+def _code(op: Op) -> str:
     return code_at(op.site) if op.site is not None else op.text
 
 

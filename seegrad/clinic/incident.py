@@ -42,6 +42,12 @@ class Witness:
         text = code_at(at) or at.text
         return Place(cell_of(at.filename), at.line, text)
 
+    def line(self, at: Site, seen_from: Place | None) -> str:
+        """``line 3``, with its cell if that is another than one sees it from."""
+        place = self.where(at)
+        same = seen_from is not None and seen_from.cell == place.cell
+        return f"line {place.number}" if same else f"line {place.number} of {place.cell}"
+
     def of_op(self, op: Op | None) -> Place | None:
         """The line an op stands on."""
         return None if op is None or op.site is None else self.where(op.site)
@@ -90,7 +96,7 @@ class Incident(Witness):
 
     @property
     def from_torch(self) -> bool:
-        """Did PyTorch raise it, or Python on the learner's line? Not so a ``raise`` of their own."""
+        """Did PyTorch raise it, or Python on the learner's line? Not so their own ``raise``."""
         if not self._own:
             return False
         innermost = self._frames[-1][0]
@@ -175,10 +181,10 @@ class Incident(Witness):
         named = [r for r in reads if r.site and code_at(r.site).startswith(f"{name} = ")]
         equal = [r for r in named or reads if r.number is not None and r.number == plain]
         sites = {read.site for read in equal}
-        return equal[-1] if len(sites) == 1 else None
+        return equal[-1] if len(sites) == 1 or (equal and named) else None
 
     def assignment(self, name: str) -> Place | None:
-        """The line that gives ``name`` its value, if there is one such line beside the one that raised."""
+        """The line that gives ``name`` its value, if there is only one such line."""
         if self.site is None or not name:
             return None
         try:
@@ -205,6 +211,20 @@ class Incident(Witness):
             case ast.Call(func=ast.Attribute(value=owner)) | ast.Attribute(value=owner):
                 return ast.unparse(owner)
         return ""
+
+
+def spelled(op: Op) -> str:
+    """An op as it is written: the whole call of a module, the whole of ``a[0] = 1``."""
+    if op.site is None:
+        return op.text
+    if op.name == "__setitem__":
+        return code_at(op.site)
+    return op.text if op.direct else op.site.text
+
+
+def quoted(name: str) -> str:
+    """Code between backticks; words as they are."""
+    return f"`{name}`" if parsed(name) is not None else name
 
 
 def as_code(name: str) -> str:
@@ -259,6 +279,16 @@ def code_at(site: Site) -> str:
         return code
     remark = next((token for token in tokens if token.type == tokenize.COMMENT), None)
     return code if remark is None else code[: remark.start[1]].rstrip()
+
+
+def without_read(statement: str, written: str) -> str:
+    """The learner's statement with the tensor itself in place of the number read from it."""
+    match parsed(written):
+        case ast.Call(func=ast.Attribute(value=owner, attr="item" | "tolist" | "numpy")):
+            return statement.replace(written, ast.unparse(owner), 1)
+        case ast.Call(func=ast.Name(id="float" | "int"), args=[owner]):
+            return statement.replace(written, ast.unparse(owner), 1)
+    return statement
 
 
 def cell_of(filename: str) -> str:

@@ -7,7 +7,7 @@ import re
 from torch import Tensor, nn
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name
+from seegrad.clinic.incident import Incident, code_at, is_name, spelled
 
 
 def to_numpy(incident: Incident) -> Diagnosis | None:
@@ -29,12 +29,13 @@ def to_numpy(incident: Incident) -> Diagnosis | None:
         variable=name if is_name(name) else "",
         mend=_detached(statement, name),
         because="The same numbers, without the graph: right for plots, prints and files.",
-        tempting=statement.replace(name, f"{name}.data", 1) if name in statement else "",
-        consequence="The same numbers today; but an edit of the array then changes the tensor, and "
-        "autograd is not told: a gradient may be wrong without an error.",
+        tempting=f"torch.from_numpy({name}.detach().numpy())",
+        consequence="Right numbers, and no graph: where this goes into a loss, the gradient ends "
+        "here, and PyTorch says nothing.",
         rivals=(
             (
-                "whether the result is used in the loss: if so, detaching ends the gradient here, and "
+                "whether the result is used in the loss: if so, detaching ends the gradient "
+                "here, and "
                 "the NumPy step has to be written with torch instead."
             ),
         ),
@@ -68,17 +69,19 @@ def deepcopied(incident: Incident) -> Diagnosis | None:
     statement = code_at(incident.site) if incident.site is not None else ""
     return Diagnosis(
         kind="deepcopy of a tensor that is no leaf",
-        happened=f"`{name}` is the result of `{made.text if made is not None else 'a computation'}`, "
+        happened=f"`{name}` is the result of "
+        f"`{spelled(made) if made is not None else 'a computation'}`, "
         f"and `{call}` would copy it: a copy of a result would need a copy of its whole graph, "
         "which PyTorch does not make.",
         place=incident.of_op(made) if owner else incident.place,
         raised=incident.place,
-        op=made.text if made is not None else call,
+        op=spelled(made) if made is not None else call,
         variable=name if is_name(name) or owner else "",
         mend=f"{owner} = {owner}.detach()\n{statement}"
         if owner
         else statement.replace(call, f"{name}.detach().clone()", 1),
-        because="Only the numbers are kept, or copied. clone() without detach() stays in the graph.",
+        because="Only the numbers are kept, or copied. clone() without detach() stays in the "
+        "graph.",
         fault=made,
         result=tensor,
     )

@@ -9,8 +9,18 @@ from torch import Tensor, nn
 
 from seegrad.clinic.cuts import Cut, cuts, origins, switched_off_at, uncut
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, Witness, assigned, code_at, is_name
+from seegrad.clinic.incident import (
+    Incident,
+    Witness,
+    assigned,
+    code_at,
+    is_name,
+    quoted,
+    spelled,
+    without_read,
+)
 from seegrad.recording import Exit, Op, Value, version
+from seegrad.recording.source import Site
 
 TEMPTING = "{name}.requires_grad = True"
 CONSEQUENCE = (
@@ -51,7 +61,7 @@ def at_cut(witness: Witness, found: list[Cut], name: str, raised: Place | None) 
     cut, *others = found
     kind, happened, because = _WORDS[cut.cause]
     given = witness.value_name(cut.given, "its input", cut.op)
-    written = cut.op.text
+    written = spelled(cut.op)
     place = witness.of_op(cut.op)
     line, switch = switched_off_at(cut.op.site) if cut.cause == "no_grad" else (0, "")
     how = f"`{switch}` on line {line}" if switch else "torch.no_grad() or the like"
@@ -60,15 +70,15 @@ def at_cut(witness: Witness, found: list[Cut], name: str, raised: Place | None) 
         kind, mend, because = _update(cut, kind, because)
     return Diagnosis(
         kind=kind,
-        happened=happened.format(op=written, given=given, how=how, name=name),
+        happened=happened.format(op=written, given=given, how=how, name=quoted(name)),
         place=place,
         raised=raised,
         op=written,
-        variable=given if is_name(given) else "",
+        variable=_subject(cut, given),
         mend=mend,
         because=because.format(op=written, given=given),
-        tempting=TEMPTING.format(name=_simple(name)),
-        consequence=CONSEQUENCE.format(name=_simple(name)),
+        tempting=TEMPTING.format(name=name) if is_name(name) else "",
+        consequence=CONSEQUENCE.format(name=name) if is_name(name) else "",
         rivals=tuple(
             f"whether the cut at `{other.op.text}` ({witness.of_op(other.op)}) is meant: "
             "no gradient passes there either."
@@ -82,23 +92,26 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "detach": (
         "the gradient was lost at a detach()",
         (
-            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, and "
-            "`{name}` has none behind it."
+            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, "
+            "and "
+            "{name} has none behind it."
         ),
         "Without the detach, the gradient goes on to `{given}`.",
     ),
     "data": (
         "the gradient was lost at .data",
         (
-            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, and "
-            "`{name}` has none behind it."
+            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, "
+            "and "
+            "{name} has none behind it."
         ),
         "Without .data, the gradient goes on to `{given}`.",
     ),
     "no_grad": (
         "gradients were switched off",
         (
-            "`{op}` ran with gradients switched off ({how}), so autograd noted nothing, and `{name}` "
+            "`{op}` ran with gradients switched off ({how}), so autograd noted nothing, and "
+            "`{name}` "
             "has no graph behind it."
         ),
         "Run this line outside that block: autograd then notes it.",
@@ -106,47 +119,63 @@ _WORDS: dict[str, tuple[str, str, str]] = {
     "copy": (
         "the gradient was lost in a new tensor",
         (
-            "`{op}` makes a new tensor of the plain numbers of `{given}`: a copy without a graph, so "
-            "`{name}` has none behind it."
+            "`{op}` makes a new tensor of the plain numbers of `{given}`: a copy without a "
+            "graph, so "
+            "{name} has none behind it."
         ),
         "The tensor itself has its graph; several are joined by torch.stack, which has a gradient.",
     ),
     "comparison": (
         "the gradient was lost in a comparison",
         (
-            "`{op}` answers true or false: it is flat wherever it is defined, so it has no derivative, "
-            "and `{name}` has no graph behind it."
+            "`{op}` answers true or false: it is flat wherever it is defined, so it has no "
+            "derivative, "
+            "and {name} has no graph behind it."
         ),
         (
-            "A loss has to change smoothly with `{given}`: compute it from the scores themselves, and "
+            "A loss has to change smoothly with `{given}`: compute it from the scores "
+            "themselves, and "
             "keep the comparison for reporting."
         ),
     ),
     "integer": (
         "the gradient was lost in integers",
         (
-            "`{op}` gives integers: they do not change as `{given}` changes a little, so there is no "
-            "derivative, and `{name}` has no graph behind it."
+            "`{op}` gives integers: they do not change as `{given}` changes a little, so there "
+            "is no "
+            "derivative, and {name} has no graph behind it."
         ),
         "Compute the loss from `{given}` itself, in floating point.",
     ),
     "no derivative": (
         "the gradient was lost at an op without a derivative",
         (
-            "`{op}` was given `{given}`, which requires a gradient, and gave a result that does not: "
-            "PyTorch has no derivative for it there, so `{name}` has no graph behind it."
+            "`{op}` was given `{given}`, which requires a gradient, and gave a result that does "
+            "not: "
+            "PyTorch has no derivative for it there, so {name} has no graph behind it."
         ),
         "Compute the loss without this op.",
     ),
     "grad": (
         "create_graph=True is missing",
         (
-            "`{op}` computed a gradient, and without `create_graph=True` a gradient is a plain number "
-            "with no graph of its own, so `{name}` cannot be differentiated again."
+            "`{op}` computed a gradient, and without `create_graph=True` a gradient is a plain "
+            "number "
+            "with no graph of its own, so {name} cannot be differentiated again."
         ),
         "create_graph=True records the backward pass too, so that it can be differentiated.",
     ),
 }
+
+
+def _subject(cut: Cut, given: str) -> str:
+    """What lost its gradient; under no_grad, where all of a line does, what the line makes."""
+    name = assigned(cut.op)
+    if cut.cause == "no_grad" and not name and cut.op.site is not None:
+        name = code_at(cut.op.site).partition(" = ")[0]
+    if cut.cause == "no_grad" and is_name(name):
+        return name
+    return given if is_name(given) else ""
 
 
 def _mend(cut: Cut, given: str, because: str) -> tuple[str, str]:
@@ -217,7 +246,10 @@ def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None
         f"`{name}` {what}, and none of it was made with `requires_grad=True`: autograd notes only "
         "what is computed from a tensor that asks for it."
         if known
-        else f"`{name}` does not require a gradient, and nothing recorded says what it was made from."
+        else (
+            f"`{name}` does not require a gradient, and nothing recorded says what it was made "
+            "from."
+        )
     )
     others = [text for text in named if text != wanted]
     return Diagnosis(
@@ -326,7 +358,8 @@ def _of_a_gradient(
         op=call,
         variable=owner if is_name(owner) else "",
         mend=call[:-1] + more,
-        because="create_graph=True records the backward pass too, so that it can be differentiated.",
+        because="create_graph=True records the backward pass too, so that it can be "
+        "differentiated.",
         tempting=TEMPTING.format(name=_simple(name)),
         consequence=CONSEQUENCE.format(name=_simple(name)),
         fault=value.op,
@@ -344,15 +377,20 @@ def read_as_number(witness: Witness, value: Value) -> tuple[Op, Exit | None] | N
         for read in reversed(witness.watcher.exits):
             if read.site is None:
                 continue
-            written = read.site.text
-            if written and op.site is not None and op.site.filename == read.site.filename:
-                if written in code_at(op.site) and read.site.line in op.site.lines:
-                    return op, read
+            if _stands_in(read.site, op.site):
+                return op, read
             if op.name in ("tensor", "as_tensor") and read.number in numbers:
                 return op, read
         pending += [given for given in op.inputs if given not in seen]
         seen.update(op.inputs)
     return None
+
+
+def _stands_in(inner: Site, outer: Site | None) -> bool:
+    """Is the one expression on a line of the other?"""
+    if outer is None or not inner.text or inner.filename != outer.filename:
+        return False
+    return inner.text in code_at(outer) and inner.line in outer.lines
 
 
 def _flat(arguments: tuple[object, ...]) -> list[object]:
@@ -368,16 +406,15 @@ def of_a_number(
     """``op`` made a tensor of a number that was read from another."""
     written = read.site.text if read is not None and read.site is not None else ""
     place = witness.where(read.site) if read is not None and read.site is not None else None
-    same = place is not None and witness.of_op(op) == place
     return Diagnosis(
         kind="the gradient was lost in a plain number",
         happened=f"`{op.text}` was given a plain number that `{written}` read from a tensor: a "
-        f"number has no graph, so `{name}` has none behind it.",
+        f"number has no graph, so {name} has none behind it.",
         place=place,
         raised=raised,
         op=written,
         variable=_simple(name) if is_name(name) else "",
-        mend=_unread(op, written, same),
+        mend=_unread(op, read),
         because="Keep the tensor; read numbers for printing only.",
         tempting=TEMPTING.format(name=_simple(name)),
         consequence=CONSEQUENCE.format(name=_simple(name)),
@@ -385,18 +422,16 @@ def of_a_number(
     )
 
 
-def _unread(op: Op, written: str, same: bool) -> str:
-    tensor = written.removesuffix(".item()").removesuffix(".tolist()")
-    tensor = tensor.removeprefix("float(").removesuffix(")") if tensor == written else tensor
-    if not same or op.site is None:
-        return f"… = {tensor}  # without reading it as a number"
-    statement: str = code_at(op.site)
-    inner = f"torch.tensor({written})"
-    return (
-        statement.replace(inner, tensor, 1)
-        if inner in statement
-        else statement.replace(written, tensor, 1)
-    )
+def _unread(op: Op, read: Exit | None) -> str:
+    """The lines without the reading, and without the making of a tensor from it."""
+    if read is None or read.site is None or op.site is None:
+        return ""
+    kept = without_read(read.site.text, read.site.text)
+    if _stands_in(read.site, op.site):
+        return code_at(op.site).replace(op.text, kept, 1)
+    first = code_at(read.site).replace(read.site.text, kept, 1)
+    name = code_at(read.site).partition(" = ")[0]
+    return f"{first}\n{code_at(op.site).replace(op.text, name, 1)}"
 
 
 def _user(result: Value, origin: Value) -> Op | None:

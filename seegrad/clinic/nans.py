@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from seegrad import formatting
 from seegrad.backward import Pass, Step
+from seegrad.clinic.cuts import operand
 from seegrad.clinic.diagnosis import Diagnosis, Place
 from seegrad.clinic.incident import Incident, Witness, code_at, is_name, parsed
 from seegrad.clinic.saved import nodes_of
@@ -85,9 +87,9 @@ def at_op(
         variable=name if is_name(name) else "",
         mend=mend,
         because=because,
-        tempting=_masked_afterwards(op, chosen),
-        consequence="The value becomes right and the gradient stays NaN: the backward pass still "
-        f"goes through `{op.name}` at the bad point.",
+        tempting=_masked_afterwards(op, name, chosen),
+        consequence="The values are right, and the gradient stays NaN: it is made in the backward "
+        f"pass, which still goes through `{op.name}` at the bad point.",
         rivals=() if sure else ("which of several such ops it is: PyTorch gives only its kind.",),
         fault=op,
         result=root,
@@ -140,27 +142,27 @@ def _chosen_by(witness: Witness, op: Op) -> Op | None:
 
 
 def _guarded(op: Op, name: str, chosen: Op | None) -> tuple[str, str]:
-    statement = code_at(op.site) if op.site is not None else op.text
+    """The op kept away from the bad point: by a safe input where its result is not taken."""
+    code, written = code_at(op.site) if op.site is not None else op.text, op.text
+    given = operand(written) or name
     if chosen is not None and chosen.direct:
-        condition = _condition(chosen)
-        safe = f"torch.where({condition}, {name}, 1.0)"
-        inner = op.text.replace(name, "safe", 1)
-        return f"safe = {safe}\n{statement.replace(op.text, inner, 1)}", (
+        safe = f"safe = torch.where({_condition(chosen)}, {given}, 1.0)"
+        return f"{safe}\n{code.replace(written, written.replace(given, 'safe', 1), 1)}", (
             f"`{op.name}` is then given a harmless number where its result is not taken, so it has "
             "a finite derivative there."
         )
     if op.name in ("norm", "vector_norm"):
-        mend = statement.replace(op.text, f"({name}.square().sum() + 1e-12).sqrt()", 1)
+        mend = code.replace(written, f"({given}.square().sum() + 1e-12).sqrt()", 1)
         return mend, "A small number under the root keeps its derivative finite at zero."
-    if op.name in ("div", "true_divide", "divide"):
-        return statement.replace(op.text, f"{op.text} + 1e-12", 1) if " / " not in op.text else (
-            statement.replace(
-                op.text,
-                f"{op.text.rsplit(' / ', 1)[0]} / ({op.text.rsplit(' / ', 1)[1]} + 1e-12)",
-                1,
-            )
-        ), "A small number in the divisor keeps the quotient finite."
-    return statement.replace(op.text, op.text.replace(name, f"({name} + 1e-12)", 1), 1), (
+    if " / " in written:
+        above, below = written.rsplit(" / ", 1)
+        return code.replace(written, f"{above} / ({below} + 1e-12)", 1), (
+            "A small number in the divisor keeps the quotient finite."
+        )
+    within = f"({given})" in written
+    shifted = f"({given} + 1e-12)"
+    guarded = written.replace(f"({given})" if within else given, shifted, 1)
+    return code.replace(written, guarded, 1), (
         "A small number keeps the derivative finite; how small is yours to choose."
     )
 
@@ -169,13 +171,11 @@ def _condition(chosen: Op) -> str:
     call = parsed(chosen.text)
     arguments = getattr(call, "args", [])
     if arguments:
-        import ast
-
         return ast.unparse(arguments[0])
     return "mask"
 
 
-def _masked_afterwards(op: Op, chosen: Op | None) -> str:
+def _masked_afterwards(op: Op, name: str, chosen: Op | None) -> str:
     if chosen is not None:
         return f"{chosen.text}.nan_to_num()"
-    return f"{op.text}.nan_to_num()"
+    return f"torch.where({operand(op.text) or name} > 0, {op.text}, 0.0)"

@@ -63,7 +63,8 @@ def wrong_shape(incident: Incident) -> Diagnosis | None:
     place = place or incident.of_op(owner)
     if own:
         happened = (
-            f"`{name}.backward` returned a gradient of shape ({found[3]}) for input {found[2]}, whose "
+            f"`{name}.backward` returned a gradient of shape ({found[3]}) for input {found[2]}, "
+            "whose "
             f"shape is ({found[4]}): a gradient has the shape of what it is the gradient of."
         )
         mend, because = (
@@ -113,7 +114,8 @@ def no_tensor(incident: Incident) -> Diagnosis | None:
         mend=f"return grad_output * {given}" if given else "",
         because="The upstream gradient times the local derivative is what goes on.",
         tempting=f"return torch.tensor({given})" if given else "",
-        consequence="It has no upstream gradient in it, so it is wrong as soon as anything follows; "
+        consequence="It has no upstream gradient in it, so it is wrong as soon as anything "
+        "follows; "
         "and its shape is not the input's.",
         fault=incident.watcher.owner(node),
         result=_root(incident),
@@ -150,7 +152,8 @@ def legacy(incident: Incident) -> Diagnosis | None:
     name = call.split("(")[0].removesuffix(".apply")
     return Diagnosis(
         kind="forward and backward of a Function are static methods",
-        happened=f"`{call}` calls an object of the class `{name}`: since PyTorch 1.5 a Function has "
+        happened=f"`{call}` calls an object of the class `{name}`: since PyTorch 1.5 a Function "
+        "has "
         "static methods and is called by `apply`.",
         place=incident.place,
         op=call,
@@ -188,7 +191,7 @@ def _inputs(node: Node | None) -> str:
 
 
 def _return(node: Node | None, method: str) -> tuple[Place | None, str]:
-    """The line on which the learner's method returns, if it has one such line; else where it begins."""
+    """The line on which the learner's method returns, if it is one; else where it begins."""
     function = getattr(getattr(node, "_forward_cls", None), method, None)
     code = getattr(function, "__code__", None)
     if code is None:

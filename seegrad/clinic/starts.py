@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from seegrad import formatting
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, parsed
+from seegrad.clinic.incident import Incident, code_at, is_name, spelled, without_read
 from seegrad.clinic.lost import how_lost
 
 
@@ -28,14 +27,16 @@ def not_one_number(incident: Incident) -> Diagnosis | None:
     name, shape = incident.name(root, "the result"), formatting.shape(root.shape)
     op = value.op
     unreduced = op is not None and op.kwargs.get("reduction") == "none"
-    mend, because = _reduced(incident, name, root, op.text if op is not None and unreduced else "")
+    mend, because = _reduced(
+        incident, name, root, spelled(op) if op is not None and unreduced else ""
+    )
     call = incident.site.text if incident.site else ""
     return Diagnosis(
         kind="backward() from more than one number",
         happened=f"`{name}` has shape {shape}: without `gradient=`, a backward pass starts from "
         "exactly one number, for there is no single slope of several.",
         place=incident.place,
-        op=op.text if op is not None else "",
+        op=spelled(op) if op is not None else "",
         variable=name if is_name(name) else "",
         mend=mend,
         because=because,
@@ -60,7 +61,9 @@ def _reduced(incident: Incident, name: str, root: Tensor, unreduced: str) -> tup
     if incident.in_grad or not owner or owner.startswith("torch"):
         simple = re.fullmatch(r"[\w.\[\]]+", name)
         mean = f"{name}.mean()" if simple else f"({name}).mean()"
-        mend = call.replace(name, mean, 1) if name in call else f"{mean}.backward()"
+        asked = call.replace(name, mean, 1) if name in call else f"{mean}.backward()"
+        statement = code_at(incident.site) if incident.site else call
+        mend = statement.replace(call, asked, 1)
     else:
         mend = call.replace(f"{owner}.backward", f"{subject}.mean().backward", 1)
     of = f'Or leave out `reduction="none"` in `{unreduced}`. ' if unreduced else ""
@@ -91,8 +94,8 @@ def seed_of_another_shape(incident: Incident) -> Diagnosis | None:
     scalar = root.numel() == 1
     return Diagnosis(
         kind="gradient= of another shape than the result's",
-        happened=f"`{name}` has shape {formatting.shape(root.shape)}, and the upstream gradient "
-        f"`{given}` has shape {formatting.shape(seed.shape)}: it holds one weight for each "
+        happened=f"`{name}` {_shaped(root)}, and the upstream gradient "
+        f"`{given}` {_shaped(seed)}: it holds one weight for each "
         "element of the result, so the two shapes are the same.",
         place=incident.place,
         op=_op_text(incident, root),
@@ -100,7 +103,9 @@ def seed_of_another_shape(incident: Incident) -> Diagnosis | None:
         mend=f"{name}.backward()" if scalar else f"{name}.backward(torch.ones_like({name}))",
         because="One number needs no weight."
         if scalar
-        else f"Put your own weights in place of the ones; they give the gradient of `{name}.sum()`.",
+        else (
+            f"Put your own weights in place of the ones; they give the gradient of `{name}.sum()`."
+        ),
         tempting=f"{name}.backward({given}.sum())" if not scalar else "",
         consequence="One weight for several elements raises the same error: nothing is broadcast."
         if not scalar
@@ -108,6 +113,10 @@ def seed_of_another_shape(incident: Incident) -> Diagnosis | None:
         fault=incident.watcher.value(root).op,
         result=root if root.requires_grad else None,
     )
+
+
+def _shaped(tensor: Tensor) -> str:
+    return f"has shape {formatting.shape(tensor.shape)}" if tensor.dim() else "is a single number"
 
 
 def seed_of_another_dtype(incident: Incident) -> Diagnosis | None:
@@ -136,8 +145,7 @@ def seed_no_tensor(incident: Incident) -> Diagnosis | None:
     """``gradient=`` a number or a list."""
     seed = next((v for v in incident.seeds if v is not None and not isinstance(v, Tensor)), None)
     root = next((r for r in incident.roots if isinstance(r, Tensor)), None)
-    call = incident.arguments_of_backward
-    if seed is None and call:
+    if (call := incident.arguments_of_backward) is not None:
         root, seed = call
     if root is None or seed is None:
         return None
@@ -212,7 +220,7 @@ def no_backward(incident: Incident) -> Diagnosis | None:
         kept = without_read(code_at(left.site), written)
         mend = f"{kept}\n{name}.backward()" if kept != written else f"{kept}.backward()"
     elif place is not None and not wrapped:
-        mend = f"{name}.backward()  # on the tensor itself: leave item(), float() or numpy() out"
+        mend = f"{_unread(place.text)}\n{name}.backward()"
     how = f"`{written}` read it from a tensor" if written else f"it is no tensor but a {what}"
     return Diagnosis(
         kind=f"a {what} has no backward()",
@@ -224,7 +232,9 @@ def no_backward(incident: Incident) -> Diagnosis | None:
         op=written,
         variable=name,
         mend=mend,
-        because="Call backward() on the tensor, and read the number afterwards, for printing.",
+        because="One tensor joins them all, and its backward() reaches each."
+        if wrapped
+        else "Call backward() on the tensor, and read the number afterwards, for printing.",
         tempting="" if wrapped else f"torch.tensor({name}, requires_grad=True).backward()",
         consequence=""
         if wrapped
@@ -239,14 +249,9 @@ def no_backward(incident: Incident) -> Diagnosis | None:
 _NUMBERS_AND_LISTS = (int, float, complex, list, tuple, np.generic, np.ndarray)
 
 
-def without_read(statement: str, written: str) -> str:
-    """The learner's statement with the tensor itself in place of the number read from it."""
-    match parsed(written):
-        case ast.Call(func=ast.Attribute(value=owner, attr="item" | "tolist" | "numpy")):
-            return statement.replace(written, ast.unparse(owner), 1)
-        case ast.Call(func=ast.Name(id="float" | "int"), args=[owner]):
-            return statement.replace(written, ast.unparse(owner), 1)
-    return statement
+def _unread(code: str) -> str:
+    """A line without what reads numbers from tensors."""
+    return re.sub(r"(\.cpu\(\))?(\.detach\(\))?\.(item|tolist|numpy)\(\)", "", code)
 
 
 def _op_text(incident: Incident, tensor: Tensor) -> str:

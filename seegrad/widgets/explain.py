@@ -99,7 +99,8 @@ def _mark(figure: Figure, node: Node) -> None:
     figure.axes[0].add_patch(
         FancyBboxPatch(
             (node.x - 5, node.y - 5), node.width + 10, node.height + 10,
-            boxstyle="round,pad=0,rounding_size=8", fill=False, edgecolor=GRADIENT_INK, linewidth=2.5,
+            boxstyle="round,pad=0,rounding_size=8",
+            fill=False, edgecolor=GRADIENT_INK, linewidth=2.5,
         )
     )  # fmt: skip
 
