@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from seegrad.functions.slopes import secant_errors
     from seegrad.widgets.branches import branches
     from seegrad.widgets.cut import cut
+    from seegrad.widgets.explain import explain
     from seegrad.widgets.graph import graph
     from seegrad.widgets.jacobian import jacobian
     from seegrad.widgets.ledger import ledger
@@ -46,6 +47,7 @@ __all__ = [
     "breakpoints",
     "check",
     "cut",
+    "explain",
     "graph",
     "hint",
     "jacobian",
@@ -72,6 +74,7 @@ _LOADED_LATER = {
     "breakpoints": "seegrad.functions.piecewise",
     "check": "seegrad.course.tutor",
     "cut": "seegrad.widgets.cut",
+    "explain": "seegrad.widgets.explain",
     "graph": "seegrad.widgets.graph",
     "hint": "seegrad.course.tutor",
     "jacobian": "seegrad.widgets.jacobian",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from seegrad.course import tracebacks
+from IPython.display import display
+
+from seegrad.clinic.table import could_explain
 from seegrad.recording import recorder
+from seegrad.recording.passage import hide
 
 _loaded: dict[int, _Cells] = {}
 
@@ -28,15 +31,24 @@ class _Cells:
             self.recording = False
             recorder().stop()
 
+    def end(self, result: Any) -> None:
+        """The cell is over: if autograd failed in it, say why below its traceback."""
+        recorded = self.recording
+        self.stop()
+        error = result.error_in_exec
+        if recorded and isinstance(error, Exception):
+            _explain(error)
+
 
 def load(shell: Any) -> None:
-    """Record from the running cell on, and keep tracebacks short. Loading twice is as once."""
+    """Record from the running cell on. Loading twice is the same as loading once."""
     if id(shell) in _loaded:
         return
     cells = _loaded[id(shell)] = _Cells(shell)
     shell.events.register("pre_run_cell", cells.start)
-    shell.events.register("post_run_cell", cells.stop)
-    tracebacks.shorten(shell)
+    shell.events.register("post_run_cell", cells.end)
+    if not shell.custom_exceptions:  # else somebody else shows the errors
+        shell.set_custom_exc((Exception,), _show_error)
     cells.start()
 
 
@@ -46,6 +58,29 @@ def unload(shell: Any) -> None:
     if cells is None:
         return
     shell.events.unregister("pre_run_cell", cells.start)
-    shell.events.unregister("post_run_cell", cells.stop)
-    tracebacks.restore(shell)
+    shell.events.unregister("post_run_cell", cells.end)
+    if shell.custom_exceptions == (Exception,):
+        shell.set_custom_exc((), None)
     cells.stop()
+
+
+def _explain(error: Exception) -> None:
+    """Show the panel below an error of autograd's. It never raises: the learner has an error."""
+    try:
+        if not could_explain(error):
+            return
+        from seegrad.widgets.explain import explained  # matplotlib is slow to import
+
+        shown = explained(error)
+        if shown is not None:
+            display(shown)  # type: ignore[no-untyped-call]
+    except Exception as failure:
+        print(f"seegrad has no explanation of this error ({type(failure).__name__}: {failure}).")
+
+
+def _show_error(
+    shell: Any, kind: type[BaseException], error: BaseException, traceback: Any, tb_offset: Any
+) -> None:
+    """Show what IPython would, as it would be had nothing been recorded."""
+    hide(error)
+    shell.showtraceback((kind, error, traceback), tb_offset=tb_offset, running_compiled_code=True)

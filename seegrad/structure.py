@@ -120,6 +120,44 @@ def structure(y: Tensor, watcher: Recorder | None = None) -> Structure:
     return _Builder(watcher or recorder()).build(y)
 
 
+@unrecorded
+def recorded(op: Op, value: Value | None = None, watcher: Recorder | None = None) -> Structure:
+    """What was ``op`` given, and what were those computed from? The recording's own account.
+
+    It needs no graph of autograd's: the op may have raised (``value`` is then None), or its result
+    may require no gradient.
+
+    >>> import torch, seegrad
+    >>> from seegrad.recording import recorder
+    >>> with seegrad.record():
+    ...     x = torch.arange(4.0, requires_grad=True)
+    ...     best = (2 * x).argmax()
+    >>> graph = recorded(recorder().value(best).op, recorder().value(best))
+    >>> [(edge.kind, edge.word) for edge in graph.edges if edge.source.number is None]
+    [('cut', 'not differentiable'), ('gradient', '')]
+    """
+    return _Reader(watcher or recorder()).read(op, value)
+
+
+def around(graph: Structure, op: Op | None) -> Structure:
+    """The part of a graph that leads from an op to the result, and what that op was given.
+
+    Without such an op in it: what made the result, and what that was given.
+    """
+    centre = next((vertex for vertex in graph.vertices if vertex.op == op and op), graph.root)
+    users: dict[Vertex, list[Vertex]] = {}
+    for edge in graph.edges:
+        users.setdefault(edge.source, []).append(edge.target)
+    found, pending = {centre}, [centre]
+    for vertex in pending:  # grows while it is read
+        new = [user for user in users.get(vertex, ()) if user not in found]
+        found.update(new)
+        pending += new
+    found |= {edge.source for edge in graph.edges if edge.target is centre}
+    edges = tuple(edge for edge in graph.edges if edge.source in found and edge.target in found)
+    return Structure(tuple(v for v in graph.vertices if v in found), edges, graph.root)
+
+
 class _Builder:
     """Gathers vertices and edges from ``y`` backwards; used once."""
 
@@ -240,6 +278,24 @@ class _Builder:
                 wants = any(v.requires_grad or self.wants.get(v, False) for v in above)
                 self.wants.setdefault(pending.pop(), wants)
         return self.wants[value]
+
+
+class _Reader(_Builder):
+    """Gathers vertices and edges from an op backwards, from the recording alone."""
+
+    def read(self, op: Op, value: Value | None) -> Structure:
+        root = self._vertex_of(op)
+        root.value = value
+        while self.unread:
+            self._read_inputs(self.unread.pop())
+        return Structure(_inputs_first(root, self.edges), tuple(self.edges), root)
+
+    def _add_still_input(self, vertex: Vertex, value: Value) -> None:
+        super()._add_still_input(vertex, value)
+        edge = self.edges[-1]
+        raised = vertex.value is None
+        if value.requires_grad and (raised or edge.kind != "cut"):
+            self.edges[-1] = Edge(edge.source, edge.target, "gradient", None, edge.place)
 
 
 def _severed_by(op: Op) -> str:

@@ -50,6 +50,8 @@ class Words:
 
     def _root_name(self) -> str:
         value = self.graph.root.value
+        if value is None and not self.graph.root.nodes:
+            return ""  # an op that raised has no result
         return (name_of(value, self.names) if value is not None else "") or "result"
 
     # In a box
@@ -85,7 +87,7 @@ class Words:
         if item.kind == "constant":
             return "constant"
         if not item.nodes:
-            return "no gradient comes here"
+            return _without_nodes(item)
         return item.nodes[0].name().removeprefix("torch::autograd::")
 
     # In a sentence
@@ -163,6 +165,13 @@ class Words:
             if value.op in self.ops and value.op is not None and _inside(value.op, vertex.op):
                 text = text.replace(value.op.text, "…", 1)
         return re.sub(r"(?<![\w)\]])\(…\)", "…", text)  # (…).sum() reads better without brackets
+
+
+def _without_nodes(vertex: Vertex) -> str:
+    """The quiet words at an op of which no autograd node is known."""
+    if vertex.value is None:
+        return "raised the error"
+    return "" if vertex.value.requires_grad else "no gradient comes here"
 
 
 def short_title(group: Group) -> str:

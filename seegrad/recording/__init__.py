@@ -8,10 +8,19 @@ from __future__ import annotations
 from seegrad.recording.calls import Op, Value
 from seegrad.recording.grad_events import GradEvent
 from seegrad.recording.holdings import version
-from seegrad.recording.watcher import Branch, Recorder, Recording, record, recorder, unrecorded
+from seegrad.recording.watcher import (
+    Branch,
+    Exit,
+    Recorder,
+    Recording,
+    record,
+    recorder,
+    unrecorded,
+)
 
 __all__ = [
     "Branch",
+    "Exit",
     "GradEvent",
     "Op",
     "Recorder",

@@ -227,6 +227,12 @@ class Op(_Reading):
         return f"Op({self.text!r})"
 
     @property
+    def number(self) -> int:
+        """Its place among all that was recorded: what ran later has a higher one."""
+        number: int = self._row[NUMBER]
+        return number
+
+    @property
     def _place(self) -> Place:
         return self.recording.places[self._row[PLACE]]
 

@@ -23,7 +23,8 @@ class GradEvent:
 
     ``kind`` is "backward" (``added`` arrived), "zeroed", "None" or "changed" (assigned or edited);
     ``after`` is what ``.grad`` held then, ``site`` the code that did it, ``root`` how the result
-    that a backward call started from was computed ("" if that was not seen).
+    that a backward call started from was computed ("" if that was not seen), ``number`` when a
+    backward call ran, as ops are numbered.
     """
 
     kind: Literal["backward", "zeroed", "None", "changed"]
@@ -31,6 +32,7 @@ class GradEvent:
     added: Tensor | None
     after: Tensor | None
     root: str = ""
+    number: int = 0
 
 
 class GradEvents:
@@ -44,9 +46,11 @@ class GradEvents:
         _, events = self._logs.get(id(leaf), (None, ()))
         return list(events)
 
-    def arrived(self, leaf: Tensor, added: Tensor | None, site: Site | None, root: str) -> None:
+    def arrived(
+        self, leaf: Tensor, added: Tensor | None, site: Site | None, root: str, number: int
+    ) -> None:
         """A ``backward()`` added to it."""
-        self._note(leaf, GradEvent("backward", site, added, _grad(leaf), root))
+        self._note(leaf, GradEvent("backward", site, added, _grad(leaf), root, number))
 
     def assigned(self, leaf: Tensor, site: Site | None) -> None:
         """``leaf.grad = …``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from torch import Tensor, nn
 
@@ -23,13 +23,24 @@ def names_in_reach() -> Names:
     A module's parameters and buffers go by their path (``net.0.weight``). Names that begin with an
     underscore are left out; IPython keeps results under such names.
     """
-    found: dict[int, str] = {}
+    return names_in(_namespaces_in_reach())
+
+
+def _namespaces_in_reach() -> Iterator[Mapping[str, object]]:
+    """The variables of the calling code, then those of its callers."""
     frame, _ = user_frame()
     while frame is not None:
-        for namespace in (frame.f_locals, frame.f_globals):
-            for name, tensor in _tensors(namespace):
-                found.setdefault(id(tensor), name)
+        yield frame.f_locals
+        yield frame.f_globals
         frame = frame.f_back
+
+
+def names_in(namespaces: Iterable[Mapping[str, object]]) -> Names:
+    """The tensors that these namespaces name; where several do, the first counts."""
+    found: dict[int, str] = {}
+    for namespace in namespaces:
+        for name, tensor in _tensors(namespace):
+            found.setdefault(id(tensor), name)
     return found
 
 
@@ -39,17 +50,20 @@ def module_names_in_reach() -> ModuleNames:
     An op knows the outermost module it ran in by class only, so a variable's name is not told where
     two modules of one class are in reach.
     """
+    return module_names_in(_namespaces_in_reach())
+
+
+def module_names_in(namespaces: Iterable[Mapping[str, object]]) -> ModuleNames:
+    """The same for the modules that these namespaces name."""
     found: dict[tuple[str, str], tuple[str, str]] = {}
     roots: dict[str, dict[int, str]] = {}
-    frame, _ = user_frame()
-    while frame is not None:
-        for name, thing in [*frame.f_locals.items(), *frame.f_globals.items()]:
+    for namespace in namespaces:
+        for name, thing in list(namespace.items()):
             if isinstance(thing, nn.Module) and not name.startswith("_"):
                 root = type(thing).__name__
                 roots.setdefault(root, {}).setdefault(id(thing), name)
                 for path, module in thing.named_modules():
                     found.setdefault((root, path), (path, type(module).__name__))
-        frame = frame.f_back
     for root, names in roots.items():
         found[root, ""] = (next(iter(names.values())) if len(names) == 1 else "", root)
     return found

@@ -81,7 +81,8 @@ def _column(text: str, offset: int) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _in_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
+    """Is this file torch's or ours?"""
     return filename.startswith(_LIBRARIES)
 
 
@@ -95,7 +96,7 @@ def user_frame(
     """
     called = None
     frame = frame or sys._getframe(1)
-    while frame is not None and _in_library(frame.f_code.co_filename):
+    while frame is not None and is_library(frame.f_code.co_filename):
         called = frame
         frame = frame.f_back
     return frame, called

@@ -37,6 +37,7 @@ from seegrad.recording.arguments import flat, kept
 from seegrad.recording.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
 from seegrad.recording.grad_events import GradEvent, GradEvents
 from seegrad.recording.holdings import OUT_OF_DATE, Holdings
+from seegrad.recording.passage import hide
 from seegrad.recording.scopes import Scopes
 from seegrad.recording.snapshot import keep
 from seegrad.recording.source import Site
@@ -60,6 +61,18 @@ class Branch:
     site: Site | None
     turn: int
     decision: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """A tensor with a gradient behind it was read as plain numbers: ``item``, ``tolist``, ….
+
+    ``number`` is what came out, if that is one number.
+    """
+
+    site: Site | None
+    name: str
+    number: complex | None
 
 
 class Recording:
@@ -102,7 +115,10 @@ def unrecorded(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Recorder(TorchFunctionMode):
-    """Watches PyTorch calls while it is entered, and answers questions about tensors it saw."""
+    """Watches PyTorch calls while it is entered, and answers questions about tensors it saw.
+
+    ``latest`` is the newest recording; ``exits`` are the newest reads of a tensor as plain numbers.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,6 +130,8 @@ class Recorder(TorchFunctionMode):
         self._recordings: dict[int, Recording] = {}
         self._prune_at = 64
         self._stack: list[Recording] = []
+        self.latest: Recording | None = None
+        self.exits: deque[Exit] = deque(maxlen=256)
         self._number = -1  # the recording's that an op made now would belong to
         self._thread = 0
         self._around = ExitStack()
@@ -125,6 +143,7 @@ class Recorder(TorchFunctionMode):
             **dict.fromkeys(_SHARES, self._share),
             **dict.fromkeys((Tensor.backward, torch.autograd.backward), self._backward),
             **dict.fromkeys(unseen.FORGETFUL, self._remind),
+            **dict.fromkeys(_EXITS, self._leave),
             Tensor.__bool__: self._branch,
             _getter("grad"): self._read_grad,
             _setter("grad"): self._assign_grad,
@@ -139,6 +158,9 @@ class Recorder(TorchFunctionMode):
         recording = self.start(cell)
         try:
             yield recording
+        except BaseException as error:
+            hide(error)
+            raise
         finally:
             self.stop()
 
@@ -155,6 +177,7 @@ class Recorder(TorchFunctionMode):
         recording = Recording(self, cell, next(self._numbers), self._turns.places)
         self._recordings[recording.number] = recording
         self._stack.append(recording)
+        self.latest = recording
         self._number = recording.number
         return recording
 
@@ -327,6 +350,16 @@ class Recorder(TorchFunctionMode):
         kwargs = unseen.reminded(func, kwargs, sys._getframe(1))
         return self.op(func, func, args, kwargs, sys._getframe(1))
 
+    def _leave(
+        self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        result = self.op(func, func, args, kwargs, sys._getframe(1))
+        if _wants_gradient(args[0]):
+            number = result if isinstance(result, int | float | complex) else None
+            site, _ = self._here(func)
+            self.exits.append(Exit(site, name_of(func), number))
+        return result
+
     def _read_grad_fn(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Node | None:
@@ -387,7 +420,7 @@ class Recorder(TorchFunctionMode):
             root = self._read(made_by).text
         for index, visit in enumerate(v for v in tape.visits if is_accumulator(v.node)):
             leaf: Tensor = visit.node.variable  # type: ignore[attr-defined]
-            self._grad_events.arrived(leaf, visit.incoming[0], pass_.site, root)
+            self._grad_events.arrived(leaf, visit.incoming[0], pass_.site, root, pass_.number)
             if leaf.grad is not None and leaf.grad.grad_fn is not None:
                 self._holdings.remember(row, index, leaf.grad)
 
@@ -471,6 +504,11 @@ def _reached(roots: Iterable[Tensor | GradientEdge]) -> list[Node]:
 
 
 @unrecorded
+def _wants_gradient(tensor: Tensor) -> bool:
+    return tensor.requires_grad
+
+
+@unrecorded
 def _grad_of(leaf: Tensor) -> Tensor | None:
     return leaf.grad
 
@@ -505,6 +543,9 @@ _REPLACEMENTS = (_setter("data"), Tensor.detach_, torch.detach_)
 
 # Calls whose result shares its memory with a tensor that does not know of it.
 _SHARES = (_getter("data"), Tensor.detach, torch.detach)
+
+# Calls that give plain numbers, which no gradient can pass.
+_EXITS = (Tensor.item, Tensor.tolist, Tensor.__float__, Tensor.__int__)
 
 _recorder: Recorder | None = None
 

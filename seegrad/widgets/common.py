@@ -21,14 +21,24 @@ from seegrad.errors import InputError
 _FOLDER = Path(__file__).parent
 
 
-def script(name: str) -> str:
-    """The one ES module of widget ``name``: ``common.js`` and its own file, joined.
+def script(name: str, *shared: str) -> str:
+    """The one ES module of widget ``name``: ``common.js``, the shared files, its own, joined.
 
     A widget's module is loaded from memory, where a relative import has nothing to be relative to.
     """
-    shared = re.sub(r"^export ", "", (_FOLDER / "common.js").read_text("utf-8"), flags=re.M)
-    own = (_FOLDER / f"{name}.js").read_text("utf-8")
-    return shared + re.sub(r'^import \{[^}]*\} from "\./common\.js";\n', "", own, flags=re.M)
+    parts = [_exported(_module(part)) for part in ("common", *shared)]
+    return "".join([*parts, _module(name)])
+
+
+def _module(name: str) -> str:
+    """A file without its imports from those it is joined to."""
+    code = (_FOLDER / f"{name}.js").read_text("utf-8")
+    return re.sub(r'^import \{[^}]*\} from "\./\w+\.js";\n', "", code, flags=re.M)
+
+
+def _exported(code: str) -> str:
+    """A module's code with what it exports as plain names."""
+    return re.sub(r"^export (default .*\n)?", "", code, flags=re.M)
 
 
 def style(name: str, *shared: str) -> str:

@@ -259,7 +259,7 @@ function act(target, look, { nodes }, { fold, unfold, pick }) {
 
 /** The drawing, built once. @param {Picture} picture
  *  @param {Acts} acts @param {(id: string) => void} hover called with "" for no node */
-function drawing(picture, acts, hover) {
+export function drawing(picture, acts, hover) {
   const { nodes, edges, root } = picture;
   const seed = root ? [{ ...root, id: "root", kind: "gradient", word: "" }] : [];
   const flows = [...edges, ...seed].map((edge) => ({ step: edge.step, wire: wire(edge), label: carried(edge) }));
