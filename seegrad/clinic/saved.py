@@ -28,7 +28,7 @@ class Spoilt:
 def nodes_of(roots: Iterable[object]) -> list[Node]:
     """The nodes that a pass from these can reach, the nearest first."""
     edges = [get_gradient_edge(r) for r in roots if isinstance(r, Tensor) and r.requires_grad]
-    return walk([edge.node for edge in edges])[:LARGEST]
+    return list(walk([edge.node for edge in edges]))[:LARGEST]
 
 
 @unrecorded

@@ -454,8 +454,12 @@ class Recorder(TorchFunctionMode):
         """The learner's tensors that were seen and are alive."""
         return self._holdings.tensors()
 
+    def owner(self, node: Node) -> Op | None:
+        """Which op made this autograd node? ``None`` if no recorded one did."""
+        return self.owners([node])[node]
+
     def owners(self, nodes: Iterable[Node]) -> dict[Node, Op | None]:
-        """Which op made each of these autograd nodes? ``None`` if no recorded one did."""
+        """The same for many nodes."""
         rows = self._holdings.owners(nodes)
         ops = {id(row): row for row in rows.values()}
         read = {key: None if row is None else self._read(row) for key, row in ops.items()}
