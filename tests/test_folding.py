@@ -1,7 +1,9 @@
 """What is drawn of a large graph: turns, modules and rows as one box each, unfolded on request."""
 
+import gc
 import json
 import random
+import weakref
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ from torch import nn
 import seegrad
 from seegrad.drawing.folding import WHOLE, Group, fold, passages
 from seegrad.drawing.stretches import in_order, loops, stretches
+from seegrad.recording import recorder
 from seegrad.structure import itinerary, structure
 
 MOST_BOXES = 150
@@ -144,6 +147,39 @@ def test_a_large_graph_opens_on_few_boxes(graphs, make):
     picture = seegrad.graph(graphs[make])
     assert len(picture.picture["nodes"]) <= MOST_BOXES
     assert len(repr(picture)) < 20_000
+
+
+def test_a_convolutional_nets_training_step_opens_on_few_boxes():
+    torch.manual_seed(0)
+    with seegrad.record():
+        net = nn.Sequential(
+            nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2),
+            nn.Conv2d(4, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(128, 10),
+        )  # fmt: skip
+        loss = nn.functional.cross_entropy(net(torch.randn(5, 1, 14, 14)), torch.arange(5))
+    picture = seegrad.graph(loss)
+    assert len(picture.picture["nodes"]) <= MOST_BOXES
+    assert picture.steps == len(list(net.parameters())) + len(net) + 1
+
+
+def test_a_chain_of_100_000_ops_is_drawn_folded_and_freed():
+    def draw() -> weakref.ref[torch.Tensor]:
+        with seegrad.record():
+            y = torch.ones((), requires_grad=True)
+            for _ in range(100_000):
+                y = y * 1.0
+        picture = seegrad.graph(y)
+        assert "turns 3–99998 of 100000" in titles(picture)
+        assert len(picture.picture["nodes"]) <= MOST_BOXES
+        picture.close()
+        return weakref.ref(y)
+
+    gc.collect()
+    before = len(recorder().ops())
+    y = draw()
+    gc.collect()
+    assert y() is None
+    assert len(recorder().ops()) <= before
 
 
 def test_the_first_message_is_small(graphs):

@@ -257,6 +257,12 @@ function act(target, look, { nodes }, { fold, unfold, pick }) {
   return Boolean(tag || node);
 }
 
+/** The paper that a picture is drawn on. @param {Picture} picture */
+function sheet(picture) {
+  const [width, height] = [picture.width + 2 * MARGIN, picture.height + 2 * MARGIN];
+  return { width, height, viewBox: `${-MARGIN} ${-MARGIN} ${width} ${height}` };
+}
+
 /** The drawing, built once. @param {Picture} picture
  *  @param {Acts} acts @param {(id: string) => void} hover called with "" for no node */
 export function drawing(picture, acts, hover) {
@@ -266,8 +272,7 @@ export function drawing(picture, acts, hover) {
   const boxes = nodes.map(box);
   const [x, y] = root?.points.at(-1) ?? [0, 0];
   const name = svg("text", { x: x + 6, y }, root?.name ?? "");
-  const [width, height] = [picture.width + 2 * MARGIN, picture.height + 2 * MARGIN];
-  const viewBox = `${-MARGIN} ${-MARGIN} ${width} ${height}`;
+  const { width, viewBox } = sheet(picture);
   const canvas = svg("svg", { viewBox, role: "group", "aria-label": "computational graph" });
   canvas.append(...flows.map(({ wire }) => wire), ...boxes.map(({ group }) => group));
   canvas.append(...flows.map(({ label }) => label), name, ...foldTags(picture));
@@ -299,6 +304,75 @@ export function drawing(picture, acts, hover) {
         group.classList.toggle("active", node.id === active);
         group.ariaPressed = String(node.id === selected);
         slot?.show(slotState(picture, node, now));
+      }
+    },
+  };
+}
+
+// The overview of a drawing that is wider than its column
+
+/** A strip with all of the drawing on it, squeezed to the column's width, and a frame around what is in view. Drag or
+ *  click it, or give it the arrow keys, to look elsewhere. Boxes where the pass has been are in the gradient's ink.
+ *  @param {Picture} picture @param {HTMLElement} scroller */
+function overview(picture, scroller) {
+  const { width, height, viewBox } = sheet(picture);
+  const marks = picture.nodes.map(({ id, kind, x, y, width, height }) => {
+    return { id, mark: svg("rect", { class: `mark ${kind}`, x, y, width, height }) };
+  });
+  const port = svg("rect", { class: "port", rx: 4 });
+  const canvas = svg("svg", { viewBox, preserveAspectRatio: "none" }, ...marks.map(({ mark }) => mark), port);
+  scroller.id ||= `graph-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
+  const role = { role: "scrollbar", "aria-orientation": "horizontal", "aria-controls": scroller.id };
+  const name = { "aria-label": "part of the graph in view", title: "drag to look at another part of the graph" };
+  const element = html("div", { class: "overview", tabindex: 0, ...role, ...name }, canvas);
+  const most = () => scroller.scrollWidth - scroller.clientWidth;
+  /** @param {number} left px */
+  const look = (left) => scroller.scrollTo({ left, behavior: "instant" });
+  /** Puts the place that the pointer is at into the middle of the view. @param {PointerEvent} event */
+  const follow = ({ clientX }) => {
+    const { left, width } = element.getBoundingClientRect();
+    look(((clientX - left) / width) * scroller.scrollWidth - scroller.clientWidth / 2);
+  };
+  element.addEventListener("pointerdown", (event) => {
+    element.setPointerCapture(event.pointerId);
+    follow(event);
+  });
+  element.addEventListener("pointermove", (event) => {
+    if (element.hasPointerCapture(event.pointerId)) follow(event);
+  });
+  element.addEventListener("keydown", (event) => {
+    const part = scroller.clientWidth / 2;
+    const { scrollLeft } = scroller;
+    const places = { ArrowLeft: scrollLeft - part, ArrowRight: scrollLeft + part, Home: 0, End: most() };
+    if (!Object.hasOwn(places, event.key)) return;
+    look(places[/** @type {keyof typeof places} */ (event.key)]);
+    event.preventDefault();
+    event.stopPropagation(); // elsewhere in the widget these keys step the pass
+  });
+  const fit = () => {
+    element.hidden = most() < 1;
+    if (element.hidden) return; // and where nothing is shown, nothing has a size
+    const { scrollLeft, scrollTop, clientWidth, clientHeight, scrollWidth, scrollHeight } = scroller;
+    const [across, down] = [width / scrollWidth, height / scrollHeight];
+    for (const [key, value] of Object.entries({
+      x: scrollLeft * across - MARGIN,
+      y: scrollTop * down - MARGIN,
+      width: clientWidth * across,
+      height: clientHeight * down,
+    }))
+      port.setAttribute(key, String(value));
+    element.ariaValueNow = String(Math.round((100 * scrollLeft) / most()));
+  };
+  scroller.addEventListener("scroll", fit);
+  return {
+    element,
+    fit,
+    /** @param {number} now the step */
+    show(now) {
+      const reached = new Set(picture.steps.slice(0, now).map(({ node }) => node));
+      for (const { id, mark } of marks) {
+        mark.classList.toggle("reached", reached.has(id));
+        mark.classList.toggle("active", id === picture.steps[now - 1]?.node);
       }
     },
   };
@@ -498,12 +572,13 @@ function view(model, el, asked) {
   const code = codePanel(picture.code);
   const acts = { fold, unfold, pick };
   const graph = drawing(picture, acts, hover);
+  const strip = overview(picture, graph.element);
   const folds = foldRow(unfolded, fold);
   const row = controls(steps.length, go);
   const sentence = html("div", { class: "equation" });
   const memory = memoryRow((on) => put(model, "memory", on));
   const detail = detailPanel(close);
-  stage.live.append(code.element, graph.element, folds, row.element, sentence, detail.element, memory.element);
+  stage.live.append(code.element, graph.element, strip.element, folds, row.element, sentence, detail.element, memory.element);
 
   const showCode = () => code.show(active(), node(hovered) ?? selected());
   const showDetail = () => detail.show(selected(), model.get("detail"), unfoldButton(selected()));
@@ -518,6 +593,7 @@ function view(model, el, asked) {
     stage.root.dataset.step = String(step);
     stage.state(steps.length ? `${step ? "backward" : "forward"} pass · ${count}` : "forward pass");
     graph.show(step, active()?.id ?? "", selected()?.id ?? "");
+    strip.show(step);
     row.show(step, `${count}: ${active()?.label ?? "the forward pass is done"}`);
     const now = step ? equation(steps[step - 1], unfoldButton(active())) : [invitation(picture)];
     sentence.replaceChildren(...now);
@@ -544,6 +620,7 @@ function view(model, el, asked) {
   showDetail();
   const observer = new ResizeObserver(([{ contentRect }]) => {
     graph.fit(contentRect.width);
+    strip.fit();
     showMemory();
     show();
     if (asked) settle(asked);

@@ -198,3 +198,69 @@ def test_markup_in_the_learners_code_stays_text(page: NotebookPage, lab: Lab) ->
     widget = page.output("graph").locator(".seegrad")
     expect(widget.locator(".source")).to_contain_text("<img src=x")
     expect(widget.locator("img")).to_have_count(0)
+
+
+@pytest.fixture
+def wide(page: NotebookPage, lab: Lab) -> Locator:
+    """A graph that is several times as wide as its column."""
+    name = write_notebook(
+        lab,
+        "wide.ipynb",
+        setup=SET_UP,
+        code="x = torch.tensor(0.5, requires_grad=True)\n"
+        "y = x.sin().cos().tanh().exp().sin().cos().tanh().exp().sin().cos()",
+        graph="seegrad.graph(y)",
+    )
+    page.open(name)
+    page.run_all()
+    return page.output("graph").locator(".seegrad")
+
+
+def scrolled(widget: Locator) -> float:
+    """How far the drawing is scrolled: 0 at its left end, 1 at its right."""
+    share: float = widget.locator(".scroller").evaluate(
+        "e => e.scrollLeft / (e.scrollWidth - e.clientWidth)"
+    )
+    return share
+
+
+def test_an_overview_leads_through_a_wide_graph_by_mouse(wide: Locator) -> None:
+    strip = wide.get_by_role("scrollbar", name="part of the graph in view")
+    place = strip.bounding_box()
+    assert place is not None
+    assert scrolled(wide) == 0
+    strip.click(position={"x": place["width"] - 4, "y": 20})
+    assert scrolled(wide) == pytest.approx(1, abs=0.01)
+    expect(strip).to_have_attribute("aria-valuenow", "100")
+    strip.click(position={"x": place["width"] / 2, "y": 20})
+    assert scrolled(wide) == pytest.approx(0.5, abs=0.02)
+
+
+def test_an_overview_leads_through_a_wide_graph_by_keyboard(wide: Locator) -> None:
+    strip = wide.get_by_role("scrollbar")
+    strip.press("End")
+    assert scrolled(wide) == pytest.approx(1, abs=0.01)
+    strip.press("ArrowLeft")
+    assert 0 < scrolled(wide) < 1
+    strip.press("Home")
+    assert scrolled(wide) == 0
+    expect(wide.get_by_role("slider")).to_have_value("0")  # these keys stepped no pass
+
+
+def test_the_overview_shows_where_the_pass_has_been(wide: Locator) -> None:
+    wide.press("ArrowRight")
+    wide.press("ArrowRight")
+    expect(wide.locator(".overview .reached")).to_have_count(2)
+    expect(wide.locator(".overview .active")).to_have_count(1)
+    assert scrolled(wide) > 0.5  # the picture follows the pass, and the frame the picture
+
+
+@pytest.mark.parametrize("theme", Theme)
+def test_a_wide_graph_shuts_nobody_out(page: NotebookPage, wide: Locator, theme: Theme) -> None:
+    page.set_theme(theme)
+    wide.press("ArrowRight")
+    assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
+
+
+def test_a_graph_that_fits_needs_no_overview(widget: Locator) -> None:
+    expect(widget.locator(".overview")).to_be_hidden()
