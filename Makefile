@@ -60,7 +60,7 @@ types: $(VENV)/.test-installed ## do the types fit?
 
 library: $(VENV)/.test-installed ## do the library and its documentation's examples work?
 	$(call say,pytest runs the library's tests and the examples in its documentation)
-	@$(BIN)/pytest $(IN_PARALLEL) seegrad tests --ignore tests/browser
+	@$(BIN)/pytest $(IN_PARALLEL) seegrad classroom tests --ignore tests/browser
 
 fresh: $(VENV)/.test-installed ## is each notebook what `make notebooks` makes?
 	$(call say,each notebook is run anew and compared byte for byte)
@@ -75,6 +75,16 @@ browser: $(VENV)/.test-installed ## do the widgets work in JupyterLab in a real 
 	@$(BIN)/python -m tests.tools.install_browser
 	$(call say,a browser drives the widgets in JupyterLab)
 	@$(BIN)/pytest tests/browser
+
+## ---- Teaching: Binder, a JupyterHub, a room without a network --------------------------------
+
+.PHONY: links rehearsal bundle slides load
+links: $(VENV)/.test-installed ## write the links to Binder and a hub (set classroom/published.toml)
+	@$(BIN)/python -m classroom.links
+
+rehearsal: $(VENV)/.test-installed ## do all of Binder's steps anew, and open a chapter (minutes)
+	@$(BIN)/python -m tests.tools.install_browser
+	@$(BIN)/pytest --install tests/browser/test_binder.py
 
 ## ---- Measuring -----------------------------------------------------------------------------
 
@@ -106,6 +116,7 @@ constraints: $(VENV)/.test-installed ## pin what is installed in .venv now
 	@{ grep '^#' constraints.txt; $(PIP) freeze --exclude-editable | grep -v ' @ ' \
 		| sed -E 's/^(torch==[^+]*)\+.*/\1/'; } > $(VENV)/constraints.txt
 	@mv $(VENV)/constraints.txt constraints.txt
+	@$(BIN)/python -m classroom.pins
 
 clean: ## remove caches, builds and screenshots (.venv stays)
 	@rm -rf screenshots build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache

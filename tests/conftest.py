@@ -12,6 +12,11 @@ from tests.tools.lab import Lab, running_lab
 from tests.tools.notebook_page import NotebookPage, clean_page
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--install`: the rehearsal of Binder installs everything anew (`make rehearsal`)."""
+    parser.addoption("--install", action="store_true", help="rehearse Binder's whole installation")
+
+
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A JupyterLab on copies of the chapters: what a test runs is never written to the original.
