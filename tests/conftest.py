@@ -11,6 +11,9 @@ from tests.tools.course import CHAPTERS
 from tests.tools.lab import Lab, running_lab
 from tests.tools.notebook_page import NotebookPage, clean_page
 
+# JupyterHub reads this file, and gives it the name that it starts from.
+collect_ignore = ["load/jupyterhub_config.py"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--install`: the rehearsal of Binder installs everything anew (`make rehearsal`)."""

@@ -14,7 +14,7 @@ PAGES = ("README.md", "INSTRUCTORS.md")
 
 def links(page: str) -> list[str]:
     text = (REPOSITORY / page).read_text("utf-8")
-    return re.findall(r"https://\S+?/(?:v2/gh|hub/user-redirect)/[^)>\s]+", text)
+    return re.findall(r"https://[^/)>\s]+/(?:v2/gh|hub/user-redirect)/[^)>\s]+", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
