@@ -86,6 +86,24 @@ rehearsal: $(VENV)/.test-installed ## do all of Binder's steps anew, and open a 
 	@$(BIN)/python -m tests.tools.install_browser
 	@$(BIN)/pytest --install tests/browser/test_binder.py
 
+slides: $(VENV)/.slides-installed ## write the chapters as slides into build/slides/, for a projector
+	@$(BIN)/python -m classroom.slides
+
+load: $(VENV)/.load-installed ## put a class on a real JupyterHub (LOAD_FLAGS="--learners 30 --write")
+	@$(BIN)/python -m tests.load.run $(LOAD_FLAGS)
+
+# reveal.js as files alone: the package that ships it is for another writer of slides.
+$(VENV)/.slides-installed: pyproject.toml $(VENV)/.lab-installed
+	$(call say,fetching reveal.js)
+	@$(PIP) install -q --no-deps --upgrade --target $(VENV)/share/reveal sphinx-revealjs==3.2.1
+	@touch $@
+
+$(VENV)/.load-installed: pyproject.toml constraints.txt $(VENV)/.test-installed
+	$(call say,installing JupyterHub and the proxy before it, which needs npm)
+	@$(PIP) install -q -c constraints.txt -e '.[load]'
+	@npm install --silent --prefix $(VENV)/share/proxy configurable-http-proxy@5.3.0
+	@touch $@
+
 ## ---- Measuring -----------------------------------------------------------------------------
 
 .PHONY: bench
@@ -156,7 +174,7 @@ $(VENV)/.lab-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
 	@$(BIN)/python -c 'import matplotlib.font_manager'
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.lab-installed
+$(VENV)/.test-installed: $(VENV)/.lab-installed $(VENV)/.slides-installed
 	$(call say,installing what the checks need)
 	@$(PIP) install -q -c constraints.txt -e '.[test]'
 	@touch $@

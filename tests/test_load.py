@@ -21,7 +21,7 @@ def test_the_server_reads_what_a_learner_sends() -> None:
 
 def test_a_learner_reads_what_the_server_sends() -> None:
     parts = [b'{"msg_type": "status"}', b'{"msg_id": "7"}', b"{}", '{"λ": 1}'.encode(), b"buffer"]
-    message = b"".join(serialize_msg_to_ws_v1(parts, "iopub"))
+    message = serialize_msg_to_ws_v1(parts, "iopub")
     assert unpacked(message) == Message("status", "7", {"λ": 1})
 
 
