@@ -59,8 +59,8 @@ class Published:
         It is nbgitpuller's: what a learner has changed is kept, what the course has changed comes.
 
         >>> link = Published("ada/course", "main", "https://hub.example.org").on_hub("README.md")
-        >>> parse_qs(urlsplit(link).query)["urlpath"]
-        ['lab/tree/course/README.md']
+        >>> link.partition("&urlpath=")[2]
+        'lab%2Ftree%2Fcourse%2FREADME.md'
         """
         folder = self.repository.rpartition("/")[2]
         query = urlencode(

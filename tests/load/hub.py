@@ -64,7 +64,7 @@ def start(folder: Path, password: str, ports: list[int]) -> subprocess.Popen[byt
         "SEEGRAD_LOAD_FOLDER": str(folder),
         "SEEGRAD_LOAD_PASSWORD": password,
         "SEEGRAD_LOAD_PORTS": " ".join(map(str, ports)),
-        "SEEGRAD_LOAD_PROXY": os.environ.get("SEEGRAD_LOAD_PROXY", str(PROXY)),
+        "SEEGRAD_LOAD_PROXY": str(PROXY),
     }
     command = [sys.executable, "-m", "jupyterhub", "--config", str(CONFIG)]
     with (folder / "log").open("wb") as log:
