@@ -86,6 +86,9 @@ rehearsal: $(VENV)/.test-installed ## do all of Binder's steps anew, and open a 
 	@$(BIN)/python -m tests.tools.install_browser
 	@$(BIN)/pytest --install tests/browser/test_binder.py
 
+bundle: $(VENV)/.test-installed ## make dist/seegrad-course-*.zip, which installs without a network
+	@$(BIN)/python -m classroom.bundle
+
 slides: $(VENV)/.slides-installed ## write the chapters as slides into build/slides/, for a projector
 	@$(BIN)/python -m classroom.slides
 
