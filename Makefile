@@ -102,7 +102,7 @@ $(VENV)/.slides-installed: pyproject.toml $(VENV)/.lab-installed
 	@touch $@
 
 $(VENV)/.load-installed: pyproject.toml constraints.txt $(VENV)/.test-installed
-	$(call say,installing JupyterHub and the proxy before it, which needs npm)
+	$(call say,installing JupyterHub and its proxy (for which npm is needed))
 	@$(PIP) install -q -c constraints.txt -e '.[load]'
 	@npm install --silent --prefix $(VENV)/share/proxy configurable-http-proxy@5.3.0
 	@touch $@

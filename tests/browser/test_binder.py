@@ -41,10 +41,11 @@ def image(
 ) -> Image:
     folder = tmp_path_factory.mktemp("binder")
     image = Image(folder / "environment", folder / "course")
-    make = install_environment if request.config.getoption("--install") else link_environment
+    anew = request.config.getoption("--install")
+    make = install_environment if anew else link_environment
     say(request, f"Binder's rehearsal: {make(image.environment)}")
     copy_course(image.home)
-    post_build(image.environment, image.home)
+    post_build(image.environment, image.home, offline=not anew)
     return image
 
 

@@ -4,6 +4,7 @@ The image's own layers are not made here; tests/test_binder_image.py reads the D
 repo2docker renders for them.
 """
 
+import json
 import os
 import re
 import secrets
@@ -27,8 +28,6 @@ BESIDE = {
     "jupyterhub-base": "jupyterhub",
     "notebook": "notebook",
 }
-
-FROM_CPU_INDEX = ("--no-deps", "--retries=0", "--timeout=15", f"--index-url={CPU_INDEX}")
 
 # On Binder, pip fetches these to build seegrad, into an environment of their own.
 TO_BUILD = ("hatchling", *sorted(needed_by("hatchling")))
@@ -67,28 +66,49 @@ def install_environment(folder: Path) -> str:
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     pip(folder, "install", "-q", *image_packages())
     requirements = folder / "requirements.txt"
-    torch = next(line for line in BINDER_REQUIREMENTS.read_text().splitlines() if "+cpu" in line)
-    try:
-        pip(folder, "install", "-q", *FROM_CPU_INDEX, torch)
+    if cpu_index_serves(folder):
         shutil.copy(BINDER_REQUIREMENTS, requirements)
         told = "PyTorch is from its own index for the CPU"
-    except subprocess.CalledProcessError:
-        told = f"PyTorch's CPU index did not answer: {write_for_this_machine(requirements)}"
+    else:
+        told = f"PyTorch's CPU index did not serve: {write_for_this_machine(requirements)}"
     pip(folder, "install", "-q", "-r", str(requirements))
     return f"Python {python_version()}; installed anew; {told}"
+
+
+def cpu_index_serves(folder: Path) -> bool:
+    """Would pip take Binder's PyTorch from PyTorch's index, and not from this machine's stock?"""
+    report = folder / "report.json"
+    index = ("--no-deps", "--retries=0", "--timeout=15", f"--index-url={CPU_INDEX}")
+    try:
+        pip(folder, "install", "-q", "--dry-run", f"--report={report}", *index, binders_torch())
+    except subprocess.CalledProcessError:
+        return False
+    (torch,) = json.loads(report.read_text("utf-8"))["install"]
+    return str(torch["download_info"]["url"]).startswith("https://")
 
 
 def write_for_this_machine(requirements: Path) -> str:
     """Write Binder's requirements with the PyTorch that can be had here, and say which it is."""
     release = version("torch")
     text = BINDER_REQUIREMENTS.read_text("utf-8").replace("--extra-index-url", "# no index:")
-    wanted = next(line for line in text.splitlines() if line.startswith("torch=="))
+    wanted = binders_torch()
     if release.partition("+")[0] != wanted.removeprefix("torch==").partition("+")[0]:
         raise RuntimeError(
             f"Binder gets {wanted}, the tests run with {release}: `make constraints`"
         )
     requirements.write_text(text.replace(wanted, f"torch=={release}"), encoding="utf-8")
     return f"torch {release} is what this machine has"
+
+
+def binders_torch() -> str:
+    """Which PyTorch does Binder install, as its requirements say it?
+
+    >>> binders_torch()
+    'torch==2.13.0+cpu'
+    """
+    lines = BINDER_REQUIREMENTS.read_text("utf-8").splitlines()
+    (torch,) = (line for line in lines if line.startswith("torch=="))
+    return torch
 
 
 def image_packages() -> list[str]:
@@ -153,10 +173,10 @@ def image_environment(folder: Path, home: Path) -> dict[str, str]:
     }
 
 
-def post_build(folder: Path, home: Path) -> None:
-    """Run `binder/postBuild` as Binder does, but build seegrad with what is already here."""
-    offline = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"}
-    environment = image_environment(folder, home) | offline
+def post_build(folder: Path, home: Path, *, offline: bool) -> None:
+    """Run `binder/postBuild` as Binder does; offline, seegrad is built with what is linked."""
+    here = {"PIP_NO_INDEX": "1", "PIP_NO_BUILD_ISOLATION": "0"} if offline else {}
+    environment = image_environment(folder, home) | here
     subprocess.run(["binder/postBuild"], cwd=home, env=environment, check=True)
 
 
