@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,29 @@ def test_the_images_own_programs_are_known() -> None:
 
 def test_post_build_can_be_run() -> None:
     assert (BINDER / "postBuild").stat().st_mode & 0o111
+
+
+@pytest.mark.parametrize(
+    ("cuda", "package", "complaint"),
+    [
+        (None, "ordinary", ""),
+        ("13.0", "ordinary", "PyTorch 2.0 is built for CUDA"),
+        (None, "nvidia-cublas", "installed for graphics cards: ['nvidia-cublas']"),
+    ],
+)
+def test_post_build_stops_at_anything_for_graphics_cards(
+    tmp_path: Path, cuda: str | None, package: str, complaint: str
+) -> None:
+    """Its check is run as it stands, against a PyTorch and a package that are made up."""
+    script = (BINDER / "postBuild").read_text("utf-8")
+    (check,) = re.findall(r"<<'PYTHON'\n(.*?)^PYTHON$", script, flags=re.S | re.M)
+    torch = f"__version__ = '2.0'\nclass version:\n    cuda = {cuda!r}\n"
+    (tmp_path / "torch.py").write_text(torch, encoding="utf-8")
+    metadata = tmp_path / f"{package.replace('-', '_')}-1.dist-info" / "METADATA"
+    metadata.parent.mkdir()
+    metadata.write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n", encoding="utf-8")
+    command = [sys.executable, "-S", "-c", check]
+    environment = {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode == 0) == (complaint == "")
+    assert complaint in done.stderr
