@@ -26,6 +26,9 @@ REVEAL = Path(sys.prefix) / "share" / "reveal" / "sphinx_revealjs" / "_static" /
 ROOM = 14
 """So many lines of text fit below a heading; a picture takes them all."""
 
+QUESTION = 8
+"""So many lines the picture of a question takes."""
+
 FORMULA = re.compile(r"(`+).*?\1|\$\$(?P<display>.+?)\$\$|\$(?P<inline>[^$\n]+)\$", flags=re.S)
 # Browsers draw this letter as a plain R unless it is the character itself.
 REAL_NUMBERS = re.compile(r'(?<=mathvariant="double-struck">)R')
@@ -62,11 +65,13 @@ def slides(path: Path) -> str:
 
 
 class StillPictures(Preprocessor):
-    """A widget is its still picture, and of an error the last line is shown."""
+    """A widget is its still picture, of an error the last line is shown, of a question no code."""
 
     def preprocess(self, notebook: NotebookNode, resources: object) -> tuple[NotebookNode, object]:
         """Change the outputs of all cells, and leave out the state that live widgets need."""
         notebook.metadata.pop("widgets", None)
+        for cell in filter(is_question, notebook.cells):
+            cell.metadata["transient"] = {"remove_source": True}
         for output in (one for cell in notebook.cells for one in cell.get("outputs", [])):
             data = output.get("data", {})
             if "image/png" in data:
@@ -118,6 +123,12 @@ class SetFormulasAside(Preprocessor):
         return notebook, resources | {"formulas": drawn}
 
 
+def is_question(cell: NotebookNode) -> bool:
+    """Is this a cell whose code would tell the answer?"""
+    folded = cell.metadata.get("jupyter", {}).get("source_hidden", False)
+    return bool(folded) or cell.source.startswith("seegrad.predict(")
+
+
 def parts(cell: NotebookNode) -> list[NotebookNode]:
     """A cell of prose in two: what is shown, and what the speaker says."""
     if cell.cell_type != "markdown" or "slideshow" in cell.metadata:
@@ -163,6 +174,8 @@ def height(cell: NotebookNode) -> int:
     if cell.cell_type == "markdown":
         source: str = cell.source
         return max(1, len(source) // 90) + source.count("$$")
+    if is_question(cell):
+        return QUESTION
     pictures = [output for output in cell.outputs if "image/png" in output.get("data", {})]
     texts = [cell.source, *map(text_of, cell.outputs)]
     lines: list[str] = [line for text in texts for line in text.splitlines()]

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
@@ -33,6 +34,15 @@ def test_a_slide_that_is_full_goes_on_below() -> None:
     assert types(new_markdown_cell("# 1"), *cells) == ["slide", "subslide", "subslide"]
     lines = [new_code_cell("x") for _ in range(ROOM)]
     assert types(new_markdown_cell("# 1"), *lines).count("subslide") == 2
+
+
+def test_a_question_shows_no_code_for_it_would_tell_the_answer(tmp_path: Path) -> None:
+    source = 'seegrad.predict("What is x?", mistakes={"7": "a hint"})'
+    cells = [new_markdown_cell("# 1"), new_code_cell(source), new_code_cell("x = 3")]
+    nbformat.write(new_notebook(cells=cells), tmp_path / "n.ipynb")
+    html = slides(tmp_path / "n.ipynb")
+    assert "a hint" not in html
+    assert ">3<" in html
 
 
 def test_a_cell_that_says_its_type_has_it() -> None:
