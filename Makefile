@@ -63,7 +63,7 @@ types: $(VENV)/.test-installed ## do the types fit?
 
 library: $(VENV)/.test-installed ## do the library and its documentation's examples work?
 	$(call say,pytest runs the library's tests and the examples in its documentation)
-	@$(BIN)/pytest $(IN_PARALLEL) seegrad tests --ignore tests/browser \
+	@$(BIN)/pytest $(IN_PARALLEL) seegrad classroom tests --ignore tests/browser \
 		--ignore tests/test_nbgrader.py
 
 fresh: $(VENV)/.test-installed ## is each notebook what `make notebooks` makes?
@@ -89,6 +89,37 @@ browser: $(VENV)/.test-installed ## do the widgets work in JupyterLab in a real 
 	@$(BIN)/python -m tests.tools.install_browser
 	$(call say,a browser drives the widgets in JupyterLab)
 	@$(BIN)/pytest $(IN_PARALLEL) tests/browser
+
+## ---- Teaching: Binder, a JupyterHub, a room without a network --------------------------------
+
+.PHONY: links rehearsal bundle slides load
+links: $(VENV)/.test-installed ## write the links to Binder and a hub (set classroom/published.toml)
+	@$(BIN)/python -m classroom.links
+
+rehearsal: $(VENV)/.test-installed ## do all of Binder's steps anew, and open a chapter (minutes)
+	@$(BIN)/python -m tests.tools.install_browser
+	@$(BIN)/pytest --install tests/browser/test_binder.py
+
+bundle: $(VENV)/.test-installed ## make dist/seegrad-course-*.zip, which installs without a network
+	@$(BIN)/python -m classroom.bundle
+
+slides: $(VENV)/.slides-installed ## write the chapters as slides into build/slides/, for a projector
+	@$(BIN)/python -m classroom.slides
+
+load: $(VENV)/.load-installed ## put a class on a real JupyterHub (LOAD_FLAGS="--learners 30 --write")
+	@$(BIN)/python -m tests.load.run $(LOAD_FLAGS)
+
+# reveal.js as files alone: the package that ships it is for another writer of slides.
+$(VENV)/.slides-installed: pyproject.toml $(VENV)/.lab-installed
+	$(call say,fetching reveal.js)
+	@$(PIP) install -q --no-deps --upgrade --target $(VENV)/share/reveal sphinx-revealjs==3.2.1
+	@touch $@
+
+$(VENV)/.load-installed: pyproject.toml constraints.txt $(VENV)/.test-installed
+	$(call say,installing JupyterHub and its proxy (for which npm is needed))
+	@$(PIP) install -q -c constraints.txt -e '.[load]'
+	@npm install --silent --prefix $(VENV)/share/proxy configurable-http-proxy@5.3.0
+	@touch $@
 
 ## ---- Measuring -----------------------------------------------------------------------------
 
@@ -128,6 +159,7 @@ constraints: $(VENV)/.test-installed ## pin what is installed in .venv now
 	@{ grep '^#' constraints.txt; $(PIP) freeze --exclude-editable | grep -v ' @ ' \
 		| sed -E 's/^(torch==[^+]*)\+.*/\1/'; } > $(VENV)/constraints.txt
 	@mv $(VENV)/constraints.txt constraints.txt
+	@$(BIN)/python -m classroom.pins
 
 clean: ## remove caches, builds and screenshots (.venv stays)
 	@rm -rf screenshots build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
@@ -167,7 +199,7 @@ $(VENV)/.lab-installed: pyproject.toml constraints.txt $(VENV)/.torch-installed
 	@$(BIN)/python -c 'import matplotlib.font_manager'
 	@touch $@
 
-$(VENV)/.test-installed: $(VENV)/.lab-installed
+$(VENV)/.test-installed: $(VENV)/.lab-installed $(VENV)/.slides-installed
 	$(call say,installing what the checks need)
 	@$(PIP) install -q -c constraints.txt -e '.[test]'
 	@touch $@

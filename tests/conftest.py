@@ -13,6 +13,14 @@ from tests.tools.course import CHAPTERS
 from tests.tools.lab import Lab, running_lab
 from tests.tools.notebook_page import NotebookPage, clean_page
 
+# JupyterHub reads this file, and gives it the name that it starts from.
+collect_ignore = ["load/jupyterhub_config.py"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--install`: the rehearsal of Binder installs everything anew (`make rehearsal`)."""
+    parser.addoption("--install", action="store_true", help="rehearse Binder's whole installation")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_progress_of_the_developers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:

@@ -1,0 +1,1 @@
+"""A whole class at once on a real JupyterHub, measured (`make load`)."""
