@@ -96,7 +96,7 @@ def replay(y: Tensor, v: Tensor | None = None) -> Pass:
     ``.grad``, values, version counters, hooks, random state and the graph stay as they are: the
     pass runs through ``torch.autograd.grad(..., retain_graph=True)``, listened to by hooks. For a
     graph that was not recorded from end to end it first looks through all that Python holds for
-    tensors that retain their gradient, which takes some 50 ms even in a small program.
+    tensors that retain their gradient, which takes some 30 ms even in a small program.
 
     Parameters
     ----------
