@@ -76,7 +76,7 @@ def at_cut(witness: Witness, found: list[Cut], name: str, raised: Place | None) 
         op=written,
         variable=_subject(cut, given),
         mend=mend,
-        because=because.format(op=written, given=given),
+        because=because.format(op=written, given=given, how=how),
         tempting=TEMPTING.format(name=name) if is_name(name) else "",
         consequence=CONSEQUENCE.format(name=name) if is_name(name) else "",
         rivals=tuple(
@@ -114,7 +114,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
             "`{name}` "
             "has no graph behind it."
         ),
-        "Run this line outside that block: autograd then notes it.",
+        "Without {how}, autograd notes this line.",
     ),
     "copy": (
         "the gradient was lost in a new tensor",
@@ -333,10 +333,17 @@ def _gradient_of(witness: Witness, values: list[Value]) -> Tensor | None:
     tensors = [value.tensor for value in values]
     with torch._C.DisableTorchFunction():
         for leaf in witness.watcher.tensors():
-            grad = leaf.grad if leaf.is_leaf and leaf.requires_grad else None
+            grad = _kept_gradient(leaf)
             if grad is not None and any(grad is tensor for tensor in tensors):
                 return leaf
     return None
+
+
+def _kept_gradient(tensor: Tensor) -> Tensor | None:
+    try:
+        return tensor.grad if tensor.is_leaf and tensor.requires_grad else None
+    except RuntimeError:  # a view that PyTorch no longer lets anybody look at
+        return None
 
 
 def _of_a_gradient(
