@@ -238,13 +238,15 @@ def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None
     alone = len(named) == 1
     origin = next((v for v in from_ if witness.value_name(v, "", _user(value, v)) == wanted), None)
     place = witness.of_op(origin.op) if origin is not None and alone else None
-    what = (
-        f"is computed from {_listed(named)}" if named and named != [name] else "was made as it is"
+    made = (
+        f"is computed from {_listed(named)}, and none of it was made with"
+        if named and named != [name]
+        else "was made without"
     )
     known, computed = value.op is not None, value.op is not None and bool(value.op.inputs)
     happened = (
-        f"`{name}` {what}, and none of it was made with `requires_grad=True`: autograd notes only "
-        "what is computed from a tensor that asks for it."
+        f"`{name}` {made} `requires_grad=True`: autograd notes only what is computed from a "
+        "tensor that asks for it."
         if known
         else (
             f"`{name}` does not require a gradient, and nothing recorded says what it was made "
