@@ -44,6 +44,7 @@ def unused(incident: Incident) -> Diagnosis | None:
         op=next((op.text for op in (lost, rebound) if op is not None), call),
         variable=name if is_name(name) else "",
         mend=_uncut(lost)
+        or _again(incident, rebound, value)
         or f"{result} = …  # computed from "
         f"{name}\n{code_at(incident.site) if incident.site else call}",
         because=f"Compute `{result}` from this very tensor, then ask.",
@@ -69,6 +70,14 @@ def _lost_on_the_way(root: Value, wanted: Value) -> Op | None:
         values += [given for given in op.inputs if given not in seen]
         seen.update(op.inputs)
     return None
+
+
+def _again(incident: Incident, rebound: Op | None, root: Value) -> str:
+    """The line that made the result, to be run with the tensor that now has the name."""
+    site = root.op.site if root.op is not None else None
+    if rebound is None or site is None or incident.site is None:
+        return ""
+    return f"{code_at(site)}\n{code_at(incident.site)}"
 
 
 def _uncut(lost: Op | None) -> str:

@@ -78,7 +78,8 @@ def wrong_shape(incident: Incident) -> Diagnosis | None:
             ".data or set_."
         )
         place = data or place
-        mend, because = "y = new_values", "Bind the name to a new tensor; leave .data alone."
+        edit = re.sub(r"\.data\b", "", data.text, count=1) if data is not None else "y = …"
+        mend, because = edit, "Bind the name to a new tensor; leave .data alone."
     return Diagnosis(
         kind="a gradient of the wrong shape",
         happened=happened,
