@@ -184,3 +184,16 @@ def test_an_optimizer_that_zeroes_is_noted_at_the_learners_line():
         optimizer.zero_grad()
     assert [event.kind for event in recorder().grad_events(x)] == ["backward", "None"]
     assert recorder().grad_events(x)[1].site.statement == "optimizer.zero_grad()"
+
+
+def test_a_view_that_nobody_may_look_at_any_more_does_no_harm():
+    with seegrad.record():
+        x = torch.ones(3, requires_grad=True) * 1
+        with torch.no_grad():
+            part = x[:2]
+            y = x * 1
+        with torch.no_grad():
+            part.mul_(3)
+        assert y.tolist() == [1, 1, 1]
+    with pytest.raises(RuntimeError, match="no_grad mode"):
+        part.is_leaf  # noqa: B018

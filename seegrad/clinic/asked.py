@@ -6,11 +6,12 @@ import re
 
 from torch import Tensor
 
-from seegrad.clinic.cuts import cuts
+from seegrad.clinic.cuts import cut_at, cuts, uncut
 from seegrad.clinic.diagnosis import Diagnosis
 from seegrad.clinic.incident import Incident, code_at, is_name
 from seegrad.clinic.lost import how_lost
 from seegrad.recording import Op, Value
+from seegrad.recording.source import argument_names
 
 
 def unused(incident: Incident) -> Diagnosis | None:
@@ -29,7 +30,7 @@ def unused(incident: Incident) -> Diagnosis | None:
         if lost is not None
         else f"no recorded op on the way to `{result}` was given it"
     )
-    rebound = _rebound(value, wanted, name)
+    rebound = _rebound(value, wanted, name) if lost is None else None
     if rebound is not None:
         how = f"`{rebound.text}` was given an earlier tensor of that name"
     return Diagnosis(
@@ -42,7 +43,9 @@ def unused(incident: Incident) -> Diagnosis | None:
         raised=incident.place,
         op=next((op.text for op in (lost, rebound) if op is not None), call),
         variable=name if is_name(name) else "",
-        mend=f"{result} = …  # computed from "
+        mend=_uncut(lost)
+        or _again(incident, rebound, value)
+        or f"{result} = …  # computed from "
         f"{name}\n{code_at(incident.site) if incident.site else call}",
         because=f"Compute `{result}` from this very tensor, then ask.",
         tempting=f"{call[:-1]}, allow_unused=True)",
@@ -69,6 +72,20 @@ def _lost_on_the_way(root: Value, wanted: Value) -> Op | None:
     return None
 
 
+def _again(incident: Incident, rebound: Op | None, root: Value) -> str:
+    """The line that made the result, to be run with the tensor that now has the name."""
+    site = root.op.site if root.op is not None else None
+    if rebound is None or site is None or incident.site is None:
+        return ""
+    return f"{code_at(site)}\n{code_at(incident.site)}"
+
+
+def _uncut(lost: Op | None) -> str:
+    """The line that lost the gradient, without what lost it."""
+    cut = cut_at(lost) if lost is not None else None
+    return uncut(cut) if cut is not None else ""
+
+
 def _rebound(root: Value, wanted: Tensor, name: str) -> Op | None:
     """The op above ``root`` that was given another tensor, under the name ``wanted`` has now."""
     values, seen = [root], {root}
@@ -76,9 +93,8 @@ def _rebound(root: Value, wanted: Tensor, name: str) -> Op | None:
         op = each.op
         if op is None:
             continue
-        written = re.findall(r"[A-Za-z_]\w*", op.text) if op.direct else []
-        inner = [given for given in op.inputs if given.tensor is not wanted]
-        if name in written and len(inner) == len(op.inputs):
+        another = all(given.tensor is not wanted for given in op.inputs)
+        if op.direct and another and name in argument_names(op.text):
             return op
         values += [given for given in op.inputs if given not in seen]
         seen.update(op.inputs)

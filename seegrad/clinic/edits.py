@@ -286,10 +286,17 @@ def view_edited(incident: Incident) -> Diagnosis | None:
         place=incident.place,
         op=op.text if op is not None else statement,
         variable=name if is_name(name) else "",
-        mend=f"with torch.no_grad():\n    {statement}" if no_grad else mend,
-        because="View and edit are then both unseen by autograd." if no_grad else because,
+        mend=f"{_taken(view)}\n{statement}" if no_grad else mend,
+        because="A view that is taken where gradients are noted may be edited there."
+        if no_grad
+        else because,
         fault=op,
     )
+
+
+def _taken(view: Op | None) -> str:
+    """The line that took a view."""
+    return code_at(view.site) if view is not None and view.site is not None else "view = …"
 
 
 def out_given(incident: Incident) -> Diagnosis | None:

@@ -76,7 +76,7 @@ def at_cut(witness: Witness, found: list[Cut], name: str, raised: Place | None) 
         op=written,
         variable=_subject(cut, given),
         mend=mend,
-        because=because.format(op=written, given=given),
+        because=because.format(op=written, given=given, how=how),
         tempting=TEMPTING.format(name=name) if is_name(name) else "",
         consequence=CONSEQUENCE.format(name=name) if is_name(name) else "",
         rivals=tuple(
@@ -114,7 +114,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
             "`{name}` "
             "has no graph behind it."
         ),
-        "Run this line outside that block: autograd then notes it.",
+        "Without {how}, autograd notes this line.",
     ),
     "copy": (
         "the gradient was lost in a new tensor",
@@ -238,13 +238,15 @@ def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None
     alone = len(named) == 1
     origin = next((v for v in from_ if witness.value_name(v, "", _user(value, v)) == wanted), None)
     place = witness.of_op(origin.op) if origin is not None and alone else None
-    what = (
-        f"is computed from {_listed(named)}" if named and named != [name] else "was made as it is"
+    made = (
+        f"is computed from {_listed(named)}, and none of it was made with"
+        if named and named != [name]
+        else "was made without"
     )
     known, computed = value.op is not None, value.op is not None and bool(value.op.inputs)
     happened = (
-        f"`{name}` {what}, and none of it was made with `requires_grad=True`: autograd notes only "
-        "what is computed from a tensor that asks for it."
+        f"`{name}` {made} `requires_grad=True`: autograd notes only what is computed from a "
+        "tensor that asks for it."
         if known
         else (
             f"`{name}` does not require a gradient, and nothing recorded says what it was made "
@@ -333,10 +335,17 @@ def _gradient_of(witness: Witness, values: list[Value]) -> Tensor | None:
     tensors = [value.tensor for value in values]
     with torch._C.DisableTorchFunction():
         for leaf in witness.watcher.tensors():
-            grad = leaf.grad if leaf.is_leaf and leaf.requires_grad else None
+            grad = _kept_gradient(leaf)
             if grad is not None and any(grad is tensor for tensor in tensors):
                 return leaf
     return None
+
+
+def _kept_gradient(tensor: Tensor) -> Tensor | None:
+    try:
+        return tensor.grad if tensor.is_leaf and tensor.requires_grad else None
+    except RuntimeError:  # a view that PyTorch no longer lets anybody look at
+        return None
 
 
 def _of_a_gradient(

@@ -147,7 +147,9 @@ def _guarded(op: Op, name: str, chosen: Op | None) -> tuple[str, str]:
     given = operand(written) or name
     if chosen is not None and chosen.direct:
         safe = f"safe = torch.where({_condition(chosen)}, {given}, 1.0)"
-        return f"{safe}\n{code.replace(written, written.replace(given, 'safe', 1), 1)}", (
+        called = written.replace(f"({given})", "(safe)", 1)
+        guarded = called if called != written else written.replace(given, "safe", 1)
+        return f"{safe}\n{code.replace(written, guarded, 1)}", (
             f"`{op.name}` is then given a harmless number where its result is not taken, so it has "
             "a finite derivative there."
         )

@@ -7,6 +7,7 @@ import linecache
 import re
 from typing import Any
 
+import torch
 from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
@@ -67,10 +68,7 @@ def wrong_shape(incident: Incident) -> Diagnosis | None:
             "whose "
             f"shape is ({found[4]}): a gradient has the shape of what it is the gradient of."
         )
-        mend, because = (
-            _as_its_input(statement),
-            ("Sum over what forward broadcast; or undo what it sliced or reduced."),
-        )
+        mend, because = _as_its_input(statement, found[3], found[4])
     else:
         data = _data_edit(incident)
         written = owner.text if owner is not None else name
@@ -80,7 +78,8 @@ def wrong_shape(incident: Incident) -> Diagnosis | None:
             ".data or set_."
         )
         place = data or place
-        mend, because = "y = new_values", "Bind the name to a new tensor; leave .data alone."
+        edit = re.sub(r"\.data\b", "", data.text, count=1) if data is not None else "y = …"
+        mend, because = edit, "Bind the name to a new tensor; leave .data alone."
     return Diagnosis(
         kind="a gradient of the wrong shape",
         happened=happened,
@@ -209,9 +208,21 @@ def _return(node: Node | None, method: str) -> tuple[Place | None, str]:
     ), statement if "return" in statement else ""
 
 
-def _as_its_input(statement: str) -> str:
+def _as_its_input(statement: str, got: str, expected: str) -> tuple[str, str]:
+    """A gradient of the input's shape: summed where that was broadcast, else put in its place."""
     given = statement.removeprefix("return ").strip()
-    return f"return ({given}).sum_to_size(ctx.shape)  # after ctx.shape = x.shape in forward"
+    try:
+        broadcast = str(list(torch.broadcast_shapes(_sizes(got), _sizes(expected))))[1:-1]
+    except RuntimeError:
+        broadcast = ""
+    if broadcast == got:
+        return f"return ({given}).sum_to_size({expected})", "Sum over what forward broadcast."
+    code = f"grad_input = torch.zeros({expected})\ngrad_input[…] = {given}\nreturn grad_input"
+    return code, "Zeros for what forward left out, and what arrived in the places that it took."
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(int(size) for size in text.split(",") if size.strip())
 
 
 def _data_edit(incident: Incident) -> Place | None:

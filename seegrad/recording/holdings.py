@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from operator import itemgetter
 
 from torch import Tensor
@@ -119,7 +120,9 @@ class Holdings:
         if hasattr(hold, "tapes"):
             del hold.tapes
         for sharing in (tensor, *self._sharing(tensor, hold)):
-            self.remember(op, 0, sharing)
+            # A view made under no_grad and then edited can no longer be asked what it is.
+            with suppress(RuntimeError):
+                self.remember(op, 0, sharing)
 
     def _sharing(self, tensor: Tensor, hold: Hold | None) -> Iterator[Tensor]:
         """The tensor that ``tensor`` is a view of, and the one it is the ``.data`` of.
