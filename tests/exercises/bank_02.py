@@ -280,12 +280,12 @@ def saved_self_is_the_result(op, x):
 # 2.9
 
 
-def table_of_steps(x):
-    return {torch.float32: 5e-3, torch.float64: 5e-6}[x.dtype]
+def table_of_steps(x, dtype):
+    return {torch.float32: 5e-3, torch.float64: 5e-6}[dtype]
 
 
-def scaled_by_x(x):
-    return torch.finfo(x.dtype).eps ** (1 / 3) * max(1.0, abs(x.item()))
+def scaled_by_x(x, dtype):
+    return torch.finfo(dtype).eps ** (1 / 3) * max(1.0, abs(x))
 
 
 # 2.10
@@ -560,18 +560,18 @@ BANK = (
     Answers(
         "2.9",
         wrong={
-            "as small as can be": (lambda x: 1e-15, lambda x: torch.finfo(x.dtype).eps),
-            "too large": (lambda x: 0.1, lambda x: 1.0),
-            "too small": lambda x: 10 * torch.finfo(x.dtype).eps ** 0.75,
-            "the one-sided step": lambda x: math.sqrt(torch.finfo(x.dtype).eps),
-            "float64's step for all": lambda x: 3e-6,
-            "float32's step for all": lambda x: 1e-2,
-            "a small step for all": (lambda x: 1e-9, lambda x: 1e-8),
+            "as small as can be": (lambda x, dtype: 1e-15, lambda x, dtype: torch.finfo(dtype).eps),
+            "too large": (lambda x, dtype: 0.1, lambda x, dtype: 1.0),
+            "too small": lambda x, dtype: 10 * torch.finfo(dtype).eps ** 0.75,
+            "the one-sided step": lambda x, dtype: math.sqrt(torch.finfo(dtype).eps),
+            "float64's step for all": lambda x, dtype: 3e-6,
+            "float32's step for all": lambda x, dtype: 1e-2,
+            "a small step for all": (lambda x, dtype: 1e-9, lambda x, dtype: 1e-8),
         },
         right=(
             table_of_steps,
             scaled_by_x,
-            lambda x: torch.tensor(torch.finfo(x.dtype).eps).pow(1 / 3),
+            lambda x, dtype: torch.tensor(torch.finfo(dtype).eps).pow(1 / 3),
         ),
     ),
     Answers(

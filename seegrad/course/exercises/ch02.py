@@ -646,24 +646,24 @@ KEPT = Exercise(
 # 2.9
 
 
-def _relative_error(x: Tensor, h: float) -> float:
+def _relative_error(x: float, dtype: torch.dtype, h: float) -> float:
     """How wrong is the measured slope of exp around x? The median of 101 points near it."""
-    points = (x + torch.linspace(-0.2, 0.2, 101, dtype=torch.float64)).to(x.dtype)
+    points = torch.linspace(x - 0.2, x + 0.2, 101, dtype=torch.float64).to(dtype)
     measured = ((points + h).exp() - (points - h).exp()) / (2 * h)
     error = (measured.double() / points.double().exp() - 1).abs().median()
     return float(error.nan_to_num(1.0))
 
 
-def _best_of_many(x: Tensor) -> float:
+def _best_of_many(x: float, dtype: torch.dtype) -> float:
     steps = [10 ** (-exponent / 8) for exponent in range(8, 80)]
-    return min(steps, key=lambda h: _relative_error(x, h))
+    return min(steps, key=lambda h: _relative_error(x, dtype, h))
 
 
 def _what_spoils_it(inputs: Any, step: Any) -> dict[str, Any]:
     """Measure slopes with the step, and compare their error with the best that can be reached."""
-    x, h = inputs["x"], float(step)
-    eps = torch.finfo(x.dtype).eps
-    error = _relative_error(x, h)
+    h, dtype = float(step), inputs["dtype"]
+    eps = torch.finfo(dtype).eps
+    error = _relative_error(inputs["x"], dtype, h)
     # At the best step the error is about eps^(2/3). A step three times off is still good.
     if error < 10 * eps ** (2 / 3):
         spoiled = "nothing"
@@ -685,53 +685,54 @@ BEST = Exercise(
     oracle=_best_of_many,
     against="the best of many steps, found by trying",
     draw=lambda draw: (
-        torch.tensor(draw.number(1.0, 3.0), dtype=draw.choice((torch.float32, torch.float64))),
+        draw.number(1.0, 3.0),
+        draw.choice((torch.float32, torch.float64)),
     ),
     observe=_what_spoils_it,
     mistakes=(
         Mistake(
             "as small as can be",
-            lambda x: torch.finfo(x.dtype).eps,
+            lambda x, dtype: torch.finfo(dtype).eps,
             "Such a step is lost in rounding: x + h and x - h are nearly the same float, or quite, "
             "and no digit of the slope is right.",
         ),
         Mistake(
             "too large",
-            lambda x: 0.1,
+            lambda x, dtype: 0.1,
             "In both dtypes this step is too large: the curve's bend is in the slope (truncation).",
         ),
         Mistake(
             "too small",
-            lambda x: torch.finfo(x.dtype).eps ** (2 / 3),
+            lambda x, dtype: torch.finfo(dtype).eps ** (2 / 3),
             "In both dtypes this step is too small: rounding, divided by 2h, costs digits.",
         ),
         Mistake(
             "the one-sided step",
-            lambda x: torch.finfo(x.dtype).eps ** 0.5,
+            lambda x, dtype: torch.finfo(dtype).eps ** 0.5,
             "It is too small in float64, by rounding. The square root of eps is best for one-sided "
             "differences. Two-sided, truncation is smaller, so h may be larger.",
         ),
         Mistake(
             "float64's step for all",
-            lambda x: 1e-5,
-            "This step is good in float64. In float32 it costs digits by rounding: ask x.dtype.",
+            lambda x, dtype: 1e-5,
+            "This step is good in float64. In float32 it costs digits by rounding: ask dtype.",
         ),
         Mistake(
             "float32's step for all",
-            lambda x: 5e-3,
+            lambda x, dtype: 5e-3,
             "This step is good in float32. In float64 it is too large: there is less rounding to "
-            "fear, so h can shrink further. Ask x.dtype.",
+            "fear, so h can shrink further. Ask dtype.",
         ),
         Mistake(
             "a small step for all",
-            lambda x: 1e-8,
+            lambda x, dtype: 1e-8,
             "This step is too small for both dtypes, and in float32 no digit is left.",
         ),
     ),
     hints=(
         "Two errors compete. Which grows with h, and which shrinks with it?",
         "Truncation is about h^2, rounding about eps / h. The best h makes them alike.",
-        "h^2 = eps / h gives h^3 = eps. torch.finfo(x.dtype).eps is eps.",
+        "h^2 = eps / h gives h^3 = eps. torch.finfo(dtype).eps is eps.",
     ),
     reason="Two-sided, truncation is about h² and rounding about eps/h. They are alike where "
     "h³ = eps: the cube root of eps, about 0.005 in float32 and 6e-6 in float64.",
