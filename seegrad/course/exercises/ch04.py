@@ -215,6 +215,13 @@ def _by_a_number(x: Tensor) -> Tensor:
     return x / float(length)
 
 
+def _not_all_equal(draw: Draw) -> tuple[Tensor]:
+    x = draw.vector()
+    # Of equal elements the whole gradient without a cut is zero, and rounding is all one sees.
+    x[0] += 0.3 if bool((x == x[0]).all()) else 0
+    return (x.requires_grad_(),)
+
+
 SCALED = Exercise(
     number="4.4",
     title="Detach in the right place",
@@ -224,7 +231,7 @@ SCALED = Exercise(
     difficulty=1,
     oracle=_by_a_number,
     against="a division by a plain Python number",
-    draw=lambda draw: (draw.vector(requires_grad=True),),
+    draw=_not_all_equal,
     observe=differentiated("x"),
     mistakes=(
         Mistake(
@@ -660,11 +667,12 @@ def _walk(w: Tensor, xs: Tensor, cut: Callable[[int], bool]) -> Tensor:
 
 
 def _a_sequence(draw: Draw) -> tuple[Tensor, Tensor, int]:
-    xs = draw.tensor(5 + draw.sizes(1)[0] % 4)
+    # All positive: nothing cancels, and no sum is left with rounding alone.
+    xs = draw.tensor(5 + draw.sizes(1)[0] % 4).abs()
     # No k that divides the length: there a cut after each k steps would be right by chance.
     looked_back = [k for k in range(2, len(xs) - 1) if len(xs) % k]
-    w = torch.tensor(draw.number(0.5, 1.5), requires_grad=True)
-    return w, xs, draw.random.choice(looked_back)
+    k = draw.random.choice(looked_back) if draw.turn else looked_back[0]
+    return torch.tensor(draw.positive(0.5, 1.5), requires_grad=True), xs, k
 
 
 TRUNCATED = Exercise(
