@@ -148,8 +148,7 @@ def by_trying(y, others):
 def with_sub(params, rate):
     with torch.no_grad():
         for p in params:
-            if p.grad is not None:
-                p.sub_(p.grad, alpha=rate)
+            p.sub_(p.grad, alpha=rate)
 
 
 def with_an_optimizer(params, rate):
@@ -158,34 +157,29 @@ def with_an_optimizer(params, rate):
 
 def detached_alias(params, rate):
     for p in params:
-        if p.grad is not None:
-            p.detach().sub_(rate * p.grad)
+        p.detach().sub_(rate * p.grad)
 
 
 def on_the_record(params, rate):
     for p in params:
-        if p.grad is not None:
-            p.sub_(rate * p.grad)
+        p.sub_(rate * p.grad)
 
 
-def all_of_them(params, rate):
+def decay(params, rate):
     with torch.no_grad():
         for p in params:
-            p.sub_(p.grad, alpha=rate)
+            p.mul_(1 - rate)
 
 
 def rebound(params, rate):
-    with torch.no_grad():
-        for p in params:
-            if p.grad is not None:
-                p = p - rate * p.grad
+    for p in params:
+        p = p - rate * p.grad
 
 
 def a_detached_copy(params, rate):
     for p in params:
-        if p.grad is not None:
-            q = p.detach().clone()
-            q -= rate * p.grad
+        q = p.detach().clone()
+        q -= rate * p.grad
 
 
 def maximized(params, rate):
@@ -199,8 +193,7 @@ def whole_gradient(params, rate):
 def switched_off_for_the_step(params, rate):
     for p in params:
         p.requires_grad_(False)
-        if p.grad is not None:
-            p -= rate * p.grad
+        p -= rate * p.grad
 
 
 # 4.7
@@ -518,7 +511,7 @@ BANK = (
         "4.6",
         wrong={
             "the update is recorded": on_the_record,
-            "arithmetic with None": all_of_them,
+            "the value in place of the gradient": decay,
             "only a name": (rebound, a_detached_copy),
             "climbs": maximized,
             "no rate": whole_gradient,

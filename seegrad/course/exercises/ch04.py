@@ -349,28 +349,26 @@ SHARES = Exercise(
 
 def _by_numbers(params: tuple[Tensor, ...], rate: float) -> None:
     for p in params:
-        if p.grad is not None:
-            moved = [v - rate * g for v, g in zip(p.tolist(), p.grad.tolist(), strict=True)]
-            p.data.copy_(torch.tensor(moved))
+        assert p.grad is not None
+        pairs = zip(p.tolist(), p.grad.tolist(), strict=True)
+        p.data.copy_(torch.tensor([value - rate * slope for value, slope in pairs]))
 
 
 @torch.no_grad()
-def _stepped(params: tuple[Tensor, ...], by: float) -> None:
+def _stepped(params: Any, by: float) -> None:
     for p in params:
-        if p.grad is not None:
-            p += by * p.grad
+        p += by * p.grad
 
 
 def _recorded(params: Any, rate: float) -> None:
     for p in params:
-        if p.grad is not None:
-            p -= rate * p.grad
+        p -= rate * p.grad
 
 
 @torch.no_grad()
-def _without_a_look(params: Any, rate: float) -> None:
+def _shrunk(params: tuple[Tensor, ...], rate: float) -> None:
     for p in params:
-        p -= rate * p.grad
+        p -= rate * p
 
 
 def _switched_off(params: tuple[Tensor, ...], rate: float) -> None:
@@ -379,12 +377,10 @@ def _switched_off(params: tuple[Tensor, ...], rate: float) -> None:
         p.requires_grad_(False)
 
 
-def _some_reached(draw: Draw) -> tuple[tuple[Tensor, ...], float]:
-    params = [draw.tensor(size, requires_grad=True) for size in draw.sizes(3)]
-    # At first all of them were reached, later one was not.
-    for p in params[: 2 if draw.turn else 3]:
+def _with_gradients(draw: Draw) -> tuple[tuple[Tensor, ...], float]:
+    params = [draw.tensor(size, requires_grad=True) for size in draw.sizes(2)]
+    for p in params:
         p.grad = draw.tensor(*p.shape)
-    draw.random.shuffle(params)
     return tuple(params), draw.choice((0.1, 0.25))
 
 
@@ -406,7 +402,7 @@ STEP = Exercise(
     difficulty=2,
     oracle=_by_numbers,
     against="the same step in plain Python numbers",
-    draw=_some_reached,
+    draw=_with_gradients,
     observe=_what_became_of_them,
     edits=("params",),
     mistakes=(
@@ -417,10 +413,10 @@ STEP = Exercise(
             "that is differentiated: put it under torch.no_grad().",
         ),
         Mistake(
-            "arithmetic with None",
-            _without_a_look,
-            "A parameter that no backward pass reached has the gradient None, and None cannot be "
-            "multiplied. Leave such a parameter alone.",
+            "the value in place of the gradient",
+            _shrunk,
+            "You took off a part of p itself, which only makes it smaller. Its gradient is in "
+            "p.grad.",
         ),
         Mistake(
             "only a name",
@@ -446,9 +442,9 @@ STEP = Exercise(
         ),
     ),
     hints=(
-        "Two traps: PyTorch would record the step, and not every parameter has a gradient.",
-        "Under torch.no_grad() a leaf may be changed in place. Ask for None first.",
-        "With no_grad, for each p: if p.grad is not None, p -= rate * p.grad.",
+        "A new tensor under the old name is not enough: whoever holds p has to see it move.",
+        "Change p in place. PyTorch would record that, so tell it not to.",
+        "With torch.no_grad() around the loop: for each p, p -= rate * p.grad.",
     ),
     reason="Under no_grad the change is not recorded, so the parameter stays a leaf that requires "
     "a gradient. In place it is the same tensor as before, and whoever holds it sees it move.",

@@ -122,7 +122,7 @@ def _tripled(a: Tensor) -> Tensor:
 def _either_sign(draw: Draw) -> float:
     """A number of any size, and of either sign: the turn decides."""
     a = draw.positive(0.5, 9.0) * 10 ** draw.integer(-3, 2)
-    return float(a if draw.turn % 2 else -a)
+    return round(a if draw.turn % 2 else -a, 6)
 
 
 SLOPE = Exercise(
@@ -132,7 +132,7 @@ SLOPE = Exercise(
     seeds=("S24", "S25"),
     minutes=7,
     difficulty=1,
-    oracle=lambda a: _gradient(_tripled, torch.tensor(a)),
+    oracle=lambda a: _gradient(_tripled, torch.tensor(a)).item(),
     against="a backward pass through g",
     draw=lambda draw: (_either_sign(draw),),
     mistakes=(
@@ -566,9 +566,10 @@ def _in_so_many_turns(a: float, most: int) -> float | None:
 
 
 def _guards(draw: Draw) -> tuple[float, int]:
-    """Inputs that need fewer turns, as many, one more, and an endless number of turns."""
+    """Inputs that need fewer turns, as many, more, and turns without an end."""
     most = draw.integer(4, 9)
-    needs = (most - 2, most, most + 1, most + 3, None, most - 1)[draw.turn]
+    # Zero comes first: a loop without a guard is stopped there, and told so.
+    needs = (None, most - 2, most + 1, most, most - 1, most + 3)[draw.turn]
     if needs is None:
         return 0.0, most
     a = draw.positive(0.6, 0.9) * 1000 / 2**needs
