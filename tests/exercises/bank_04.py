@@ -241,6 +241,11 @@ def zeroed_afterwards(body, head, x):
     body.grad.zero_()
 
 
+def emptied_afterwards(body, head, x):
+    torch.dot(head, torch.tanh(body @ x)).backward()
+    body.grad = None
+
+
 def everything_under_no_grad(body, head, x):
     with torch.no_grad():
         torch.dot(head, torch.tanh(body @ x)).backward()
@@ -342,6 +347,13 @@ def cut_thrown_away(w, xs, k):
         if step == len(xs) - k:
             state.detach()
         state = state * w + x
+    return state
+
+
+def starts_late(w, xs, k):
+    state = 1.0
+    for t in range(len(xs) - k, len(xs)):
+        state = w * state + xs[t]
     return state
 
 
@@ -524,7 +536,7 @@ BANK = (
         wrong={
             "both learn": nothing_frozen,
             "the head is frozen": froze_the_head,
-            "cut for this use only": (detached_hidden, hidden_under_no_grad),
+            "not for good": (detached_hidden, hidden_under_no_grad, emptied_afterwards),
             "zeros in place of none": zeroed_afterwards,
             "nothing is recorded": everything_under_no_grad,
             "a computed tensor is switched off": switched_the_hidden_off,
@@ -546,6 +558,7 @@ BANK = (
         "4.9",
         wrong={
             "never forgets": (no_cut, cut_thrown_away),
+            "the first steps are left out": starts_late,
             "forgets the last k": cut_after_k,
             "forgets every k steps": cut_again_and_again,
             "one step too few": cut_one_late,

@@ -378,7 +378,8 @@ def _switched_off(params: tuple[Tensor, ...], rate: float) -> None:
 
 
 def _with_gradients(draw: Draw) -> tuple[tuple[Tensor, ...], float]:
-    params = [draw.tensor(size, requires_grad=True) for size in draw.sizes(2)]
+    # Copies, for a tensor that was reshaped is a view, and PyTorch's message would speak of one.
+    params = [draw.tensor(size).clone().requires_grad_() for size in draw.sizes(2)]
     for p in params:
         p.grad = draw.tensor(*p.shape)
     return tuple(params), draw.choice((0.1, 0.25))
@@ -527,10 +528,11 @@ FROZEN = Exercise(
             "You froze the head. It is the one that is to learn.",
         ),
         Mistake(
-            "cut for this use only",
+            "not for good",
             _this_use_only,
-            "This pass did not reach the body, but it still asks for gradients: detach() cuts one "
-            "use of it. Switch off the leaf itself.",
+            "The body has no gradient now, but it still asks for one: the next pass may fill it. "
+            "detach() cuts one use, and emptying .grad undoes one pass. Switch off the leaf "
+            "itself.",
         ),
         Mistake(
             "zeros in place of none",
@@ -688,6 +690,12 @@ TRUNCATED = Exercise(
             lambda w, xs, _k: _walk(w, xs, lambda _: False),
             "The value is right, but the gradient looks back on all steps. The state is nowhere "
             "detached, or the detached one was not used.",
+        ),
+        Mistake(
+            "the first steps are left out",
+            lambda w, xs, k: _walk(w, xs[-k:], lambda _: False),
+            "You took the last k steps alone, from s_0 = 1. The steps before them are to be taken, "
+            "too; only their gradient is cut.",
         ),
         Mistake(
             "forgets the last k",

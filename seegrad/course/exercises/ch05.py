@@ -121,7 +121,7 @@ def _tripled(a: Tensor) -> Tensor:
 
 def _either_sign(draw: Draw) -> float:
     """A number of any size, and of either sign: the turn decides."""
-    a = draw.positive(0.5, 9.0) * 10 ** draw.integer(-3, 2)
+    a = draw.positive(0.5, 9.0) * 10.0 ** draw.integer(-3, 2)
     return round(a if draw.turn % 2 else -a, 6)
 
 
