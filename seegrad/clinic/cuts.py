@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from seegrad.clinic.incident import parsed, source_of
+from seegrad.clinic.incident import code_at, parsed, source_of
 from seegrad.recording import Op, Value
 from seegrad.recording.source import Site
 
@@ -170,7 +170,7 @@ def uncut(cut: Cut) -> str:
     site = cut.op.site
     if site is None:
         return ""
-    statement, written = site.statement, site.text
+    statement, written = code_at(site), site.text
     inner = operand(written)
     several = bool(cut.op.args) and isinstance(cut.op.args[0], tuple)
     match cut.cause:
