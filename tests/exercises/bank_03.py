@@ -348,6 +348,7 @@ BANK = (
         "3.6",
         wrong={
             "transposed": lambda x: torch.triu((2 * x)[:, None].expand(-1, len(x))),
+            "the wrong triangle": lambda x: torch.ones(len(x), len(x)).triu() * 2 * x,
             "the output's own input": lambda x: (
                 torch.diag(2 * x) @ torch.ones(len(x), len(x)).tril()
             ),

@@ -380,6 +380,12 @@ CUMSUM = Exercise(
             "lie above the diagonal.",
         ),
         Mistake(
+            "the wrong triangle",
+            lambda x: torch.triu((2 * x).expand(len(x), -1)),
+            "The columns are right, but the other triangle should be zero: y_0 uses x_0 alone, and "
+            "the last output uses all inputs.",
+        ),
+        Mistake(
             "the output's own input",
             lambda x: torch.tril((2 * x)[:, None].expand(-1, len(x))),
             "The triangle is right. But column j belongs to x_j, so it holds 2 x_j all the way "
@@ -957,8 +963,8 @@ MATMUL = Exercise(
         Mistake(
             "the shapes do not fit",
             lambda X, W, V: [V @ W, X @ V],
-            "The matrices are there, but their shapes do not fit: transpose the one that stays. "
-            "A gradient has the shape of the matrix it is taken by.",
+            "The shapes do not fit. A gradient has the shape of the matrix it is taken by: let "
+            "that decide which factor is transposed, and on which side of V it stands.",
         ),
         Mistake(
             "exchanged",
