@@ -29,12 +29,14 @@ def agree(yours: Any, expected: Any) -> bool:
     True
     >>> agree(3, torch.tensor(3.0)), agree(None, torch.zeros(2)), agree([True], (False,))
     (True, False, False)
+    >>> agree(torch.ones(2, 3), [torch.ones(3), torch.ones(3)])
+    True
     """
     if isinstance(expected, Tensor):
         actual = _as_tensor(yours, expected)
         return actual is not None and bool(close(actual, expected).all())
     if isinstance(expected, list | tuple):
-        listed = yours.tolist() if isinstance(yours, Tensor) and yours.ndim else yours
+        listed = list(yours) if isinstance(yours, Tensor) and yours.ndim else yours
         if not isinstance(listed, list | tuple) or len(listed) != len(expected):
             return False
         return all(map(agree, listed, expected))
@@ -54,10 +56,15 @@ def _as_tensor(yours: Any, expected: Tensor) -> Tensor | None:
 
 
 def close(yours: Tensor, expected: Tensor) -> Tensor:
-    """Which elements are the same but for rounding? Two tensors of one shape; a bool for each."""
+    """Which elements are the same but for rounding? Two tensors of one shape; a bool for each.
+
+    >>> close(torch.tensor([1.0, 9.0, torch.inf]), torch.tensor([torch.nan, 1.0, torch.inf]))
+    tensor([False, False,  True])
+    """
     part = CLOSE_HALF if yours.dtype in _HALF or expected.dtype in _HALF else CLOSE
     mine, right = yours.detach().double(), expected.detach().double()
-    largest = float(right.abs().max()) if right.numel() else 0.0
+    finite = right[right.isfinite()].abs()
+    largest = float(finite.max()) if finite.numel() else 0.0
     return torch.isclose(mine, right, rtol=part, atol=part * largest / 10, equal_nan=True)
 
 

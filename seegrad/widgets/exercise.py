@@ -218,13 +218,17 @@ class Overview:
 
     def _repr_html_(self) -> str:
         rows = [
-            html("tr", html("th", self._link(chapter), scope="row"), *map(self._box, exercises))
+            part
             for chapter, exercises in self._chapters()
+            for part in (
+                html("dt", self._link(chapter)),
+                html("dd", html("ul", *map(self._box, exercises))),
+            )
         ]
         title = html("span", "Your progress", class_="title")
         return framed(
             html("p", title, html("span", self._summary()), class_="header"),
-            html("table", *rows, class_="progress"),
+            html("dl", *rows, class_="progress"),
             *(html("p", *prose(told), class_="remark") for told in self._afterwards()),
         )
 
@@ -249,7 +253,7 @@ class Overview:
     def _box(self, exercise: Exercise) -> Element:
         state = self._state(exercise)
         told = html("span", state, class_="word")
-        return html("td", exercise.number, told, class_=state, title=exercise.title)
+        return html("li", exercise.number, told, class_=state, title=exercise.title)
 
     def _link(self, chapter: int) -> Element:
         """The chapter's exercises, to be opened from the notebook that shows this."""

@@ -963,8 +963,8 @@ MATMUL = Exercise(
         Mistake(
             "the shapes do not fit",
             lambda X, W, V: [V @ W, X @ V],
-            "The shapes do not fit. A gradient has the shape of the matrix it is taken by: let it "
-            "decide which factor is transposed, and on which side of V it stands.",
+            "The shapes do not fit. A gradient has the shape of the matrix it is taken by: let "
+            "that decide which factor is transposed, and on which side of V it stands.",
         ),
         Mistake(
             "exchanged",
