@@ -1,12 +1,15 @@
 """Does every section of a chapter run after the set-up cells alone, and judge answers rightly?"""
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from typing import Any
 
+import matplotlib.pyplot as plt
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from ipywidgets import Widget
 from nbformat import NotebookNode, read
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from traitlets.config import Config
@@ -65,8 +68,18 @@ def shell(capsys: pytest.CaptureFixture[str]) -> Iterator[InteractiveShell]:
         warnings.simplefilter("ignore", DeprecationWarning)  # as a kernel does for a library's
         yield shell
     shell.run_cell("%unload_ext seegrad")
+    let_go(shell)
     InteractiveShell.clear_instance()
     capsys.readouterr()  # what the cells showed
+
+
+def let_go(shell: InteractiveShell) -> None:
+    """Leave nothing of the notebook behind: a tensor that lives keeps its recording."""
+    shell.reset()
+    Widget.close_all()
+    plt.close("all")
+    for name in ("last_exc", "last_value", "last_traceback"):
+        sys.__dict__.pop(name, None)
 
 
 SECTIONS = [

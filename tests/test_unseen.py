@@ -119,8 +119,10 @@ def test_double_backward_nodes_belong_to_the_call_that_made_them():
     assert set(owned(z)) == {"sum", "mul", "grad"}
     with seegrad.record():
         y = torch.rand(3, requires_grad=True)
+        torch.set_warn_always(True)  # else it warns once in a process
         with pytest.warns(UserWarning, match="create_graph"):
             (y**3).sum().backward(create_graph=True)
+        torch.set_warn_always(False)
         z = (y.grad**2).sum()
     assert set(owned(z)) == {"sum", "pow", "backward"}
     y.grad = None
