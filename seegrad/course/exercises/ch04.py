@@ -664,13 +664,16 @@ def _walk(w: Tensor, xs: Tensor, cut: Callable[[int], bool]) -> Tensor:
     return state
 
 
+_LENGTHS = ((5, 2), (8, 5), (6, 4), (7, 3), (7, 4), (8, 3))
+"""How many steps, and how many of them count. The first two tell all mistakes apart, and nowhere
+does k divide the length: there a cut after each k steps would be right."""
+
+
 def _a_sequence(draw: Draw) -> tuple[Tensor, Tensor, int]:
-    # All positive: nothing cancels, and no sum is left with rounding alone.
-    xs = draw.tensor(5 + draw.sizes(1)[0] % 4).abs()
-    # No k that divides the length: there a cut after each k steps would be right by chance.
-    looked_back = [k for k in range(2, len(xs) - 1) if len(xs) % k]
-    k = draw.random.choice(looked_back) if draw.turn else looked_back[0]
-    return torch.tensor(draw.positive(0.5, 1.5), requires_grad=True), xs, k
+    length, k = _LENGTHS[draw.turn]
+    # All positive: nothing cancels, and no gradient is made of rounding alone.
+    w = torch.tensor(draw.positive(0.5, 1.5), requires_grad=True)
+    return w, draw.tensor(length).abs(), k
 
 
 TRUNCATED = Exercise(
