@@ -1,6 +1,7 @@
 """A learner's function is called on copies, and whatever it does becomes a sentence."""
 
 import signal
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -102,6 +103,45 @@ def test_outside_the_main_thread_it_is_stopped_at_the_next_torch_call():
     thread.start()
     thread.join(10)
     assert "took more than" in caught[0]
+
+
+SLOW_MODULE = """
+import time
+import torch
+
+end = time.perf_counter() + 0.2  # four times the limit
+while time.perf_counter() < end:
+    torch.ones(1)
+complete = True
+"""
+
+
+def import_it_and_never_end(x):
+    import slow_to_import
+
+    assert slow_to_import.complete
+    return endless_torch(x)
+
+
+@pytest.mark.parametrize("thread", ["main", "another"])
+def test_an_import_is_not_cut_short_but_what_follows_it_is(thread, tmp_path, monkeypatch):
+    """Half a module would stay behind, and break whatever imports it next."""
+    (tmp_path / "slow_to_import.py").write_text(SLOW_MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    caught = []
+
+    def run():
+        with pytest.raises(InputError, match="took more than"):
+            ask(import_it_and_never_end, torch.ones(2), seconds=0.05)
+        caught.append(sys.modules.pop("slow_to_import"))
+
+    if thread == "main":
+        run()
+    else:
+        other = threading.Thread(target=run)
+        other.start()
+        other.join(10)
+    assert [module.complete for module in caught] == [True]
 
 
 def test_one_limit_holds_for_all_calls():
