@@ -1,10 +1,12 @@
 """Does the README's snippet give the results that its comments promise?"""
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from seegrad.course.exercises import all_exercises
 from seegrad.recording import record
 
 README = Path(__file__).parent.parent / "README.md"
@@ -37,3 +39,9 @@ def test_each_comment_is_the_exact_result() -> None:
 )
 def test_each_link_leads_somewhere(target: str) -> None:
     assert (README.parent / target).is_file()
+
+
+def test_the_table_counts_the_exercises() -> None:
+    counted = Counter(exercise.chapter for exercise in all_exercises())
+    told = re.findall(r"\[(\d+)\]\(exercises/(\d\d)_", README.read_text("utf-8"))
+    assert {int(chapter): int(number) for number, chapter in told} == dict(counted)
