@@ -724,7 +724,7 @@ def _labelled(draw: Draw) -> tuple[Tensor, Tensor]:
     images, rows, columns = draw.sizes(3)
     counts = draw.random.sample(range(1, rows * columns), images)
     mask = torch.zeros(images, rows * columns)
-    for image, count in enumerate(counts if draw.turn != 3 else ()):
+    for image, count in enumerate(counts if draw.turn != 1 else ()):
         mask[image, draw.random.sample(range(rows * columns), count)] = 1.0
     losses = draw.tensor(images, rows, columns).abs().requires_grad_()
     return losses, mask.reshape(losses.shape)
@@ -777,8 +777,8 @@ MASKED = Exercise(
         Mistake(
             "where comes too late",
             _where_too_late,
-            "The value is right, and the gradient is nan where nothing counts: torch.where takes "
-            "the zero, but 0/0 was computed before, and its backward pass multiplies by it.",
+            "The value is right, and the gradient is nan where nothing counts: torch.where sends 0 "
+            "back to the quotient that it did not take, and there it is divided by the count: 0/0.",
         ),
         Mistake(
             "cut off where nothing counts",
