@@ -94,7 +94,7 @@ def file(binder):
 def test_an_untouched_course_has_nothing_to_save(machine):
     untouched = machine("untouched")
     assert repr(seegrad.save()) == repr(seegrad.save())
-    assert "nothing to save yet" in repr(seegrad.save())
+    assert "there was nothing to save" in repr(seegrad.save())
     assert not untouched.saved()
 
 
@@ -102,7 +102,7 @@ def test_to_have_run_the_cells_is_no_work(machine):
     one = machine("one")
     one.write(e1_1=sources(EXERCISES / NAME)["answer-1-1"])
     assert "something long" in one.path.read_text("utf-8")
-    assert seegrad.save().said[0].startswith("There is nothing to save yet")
+    assert "there was nothing to save" in repr(seegrad.save())
 
 
 @pytest.mark.parametrize("folder", ["chapters", "exercises", "."])
@@ -110,7 +110,7 @@ def test_it_says_what_is_in_the_file_and_where_that_is(binder, folder):
     binder.turn_to(folder)
     text = repr(seegrad.save())
     (file,) = binder.saved()
-    assert f"{file.name}: It is also kept in the course's folder saved/." in text
+    assert f"{file.name} is in the course's folder saved/." in text
     assert f"{NAME}: answers to 1.1, 1.3." in text and "Progress: 1 done, 0 tried." in text
     assert "Ctrl+S" in text
 

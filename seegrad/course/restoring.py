@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,37 +35,44 @@ def bring_back(work: Work) -> Iterator[str]:
 def _bring_back(path: Path, saved: Answers) -> str:
     original = original_of(path)
     here, aside = _read(path)
-    base = here or original or saved.notebook
     newer = here is None or saved.modified > path.stat().st_mtime
-    result = merge(base, original, saved, newer)
-    told = f"{path.name}: "
-    if result.rivals and here is not None:
+    result = merge(here or original or saved.notebook, original, saved, newer)
+    if result.rivals:
         aside = copy_aside(path, "yours") if newer else _keep_beside(path, saved.notebook)
     if result.taken or here is None:
         replace_text(path, text_of(result.notebook))
-    if back := result.taken if here else saved.changed:
-        told += f"{names_of(back)} brought back. "
-    elif not result.rivals:
-        told += "all that is in the file was here already. "
-    if result.rivals and aside:
-        which = "The file's is newer" if newer else "Yours here is newer"
-        where = f"the other version is kept in {aside.name}"
-        told += f"Both have {names_of(result.rivals)}. {which}, and stands there; {where}. "
+    back = result.taken if here else saved.changed
+    return f"{path.name}: {' '.join(_told(back, result.rivals, newer, aside))}"
+
+
+def _told(
+    back: Sequence[str], rivals: Sequence[str], newer: bool, aside: Path | None
+) -> Iterator[str]:
+    """What came of a notebook, in sentences."""
+    if back:
+        yield f"{names_of(back)} brought back."
+    elif not rivals:
+        yield "all that is in the file was here already."
+    if rivals:
+        yield f"Different here and in the file: {names_of(rivals)}."
+        if newer:
+            yield "The file's is newer, and stands in the notebook now; yours from here"
+        else:
+            yield "Yours here is newer, and stays in the notebook; the file's"
     elif aside:
-        told += f"What was here could not be read; it is kept in {aside.name}. "
-    return told.strip()
+        yield "What was here could not be read; it"
+    if aside:
+        yield f"is kept in {aside.name}."
+    if back:
+        yield "If it is open, choose File → Reload Notebook from Disk."
 
 
 def _read(path: Path) -> tuple[NotebookNode | None, Path | None]:
     """The notebook that is here, with its outputs; and where one is kept that was damaged."""
     try:
-        text = path.read_text("utf-8")
+        return parse(path.read_text("utf-8")), None
     except FileNotFoundError:
         return None, None
-    except ValueError:
-        return None, copy_aside(path, "yours")
-    try:
-        return parse(text), None
     except ValueError:
         return None, copy_aside(path, "yours")
 
@@ -112,12 +119,18 @@ def merge(here: NotebookNode, original: NotebookNode | None, saved: Answers, new
             if newer or cell.id not in own:
                 made.cells[place] = cell
                 taken.append(cell.id)
-    made.cells = [
-        cell
-        for place, kept in enumerate([None, *made.cells], -1)
-        for cell in ([] if kept is None else [kept]) + added.get(place, [])
-    ]
+    made.cells = list(_with_added(made.cells, added))
     return Merged(made, tuple(taken), tuple(rivals))
+
+
+def _with_added(
+    cells: Sequence[NotebookNode], added: Mapping[int, Sequence[NotebookNode]]
+) -> Iterator[NotebookNode]:
+    """The cells, each followed by those to be added after its place; -1 is before the first."""
+    yield from added.get(-1, ())
+    for place, cell in enumerate(cells):
+        yield cell
+        yield from added.get(place, ())
 
 
 def _keep_beside(path: Path, notebook: NotebookNode) -> Path:

@@ -24,6 +24,7 @@ function render({ model, el }) {
   const tell = (/** @type {string} */ sentence) => {
     problem.textContent = sentence;
     problem.hidden = !sentence;
+    said.hidden = !problem.hidden; // it is about what was asked before
   };
   const kernel = asker(model, (sentence) => {
     tell(sentence);

@@ -18,12 +18,12 @@ from seegrad.widgets.common import AnsweringPicture, script, sentence_figure, st
 
 NOTHING = "There is nothing to save yet: no exercise was tried, and no answer is on disk."
 
+NOTHING_THEN = "When this cell ran there was nothing to save. The button looks anew."
+
 ON_DISK = (
     "First press Ctrl+S (⌘S on a Mac) in each notebook of exercises that is open: what is not "
     "saved there cannot be seen from here."
 )
-
-RELOAD = "Where such a notebook is open, choose File → Reload Notebook from Disk."
 
 
 class SavedWork(AnsweringPicture):
@@ -57,7 +57,7 @@ class SavedWork(AnsweringPicture):
                 f"It is too large to be sent to the browser: {len(data)} bytes. {told}"
             )
         self.send({"name": name}, [data])
-        self._tell([f"Saved as {name}. {told}", *described(work)])
+        self._tell([f"Your browser downloads {name}.", told, *described(work)])
 
     def restore(self, data: bytes) -> None:
         """Bring back the work in a file. Raises InputError if that cannot be done."""
@@ -111,9 +111,9 @@ def save() -> SavedWork:
     try:
         work = collect()
         if work.empty:
-            return SavedWork(title="save", said=[NOTHING, *work.remarks])
-        name, _, told = _kept(work)
-        return SavedWork(title="save", said=[f"{name}: {told}", *described(work)])
+            return SavedWork(title="save", said=[NOTHING_THEN, *work.remarks])
+        _, _, told = _kept(work)
+        return SavedWork(title="save", said=[told, *described(work)])
     except InputError as problem:
         return SavedWork(title="save", problem=str(problem), alt=str(problem))
 
@@ -155,20 +155,17 @@ def _kept(work: Work) -> tuple[str, bytes, str]:
     """The file's name and bytes, and a sentence on where it is kept on this machine."""
     try:
         path = keep(work)
-        return (
-            path.name,
-            path.read_bytes(),
-            f"It is also kept in the course's folder {path.parent.name}/.",
-        )
+        told = f"{path.name} is in the course's folder {path.parent.name}/."
+        return path.name, path.read_bytes(), told
     except OSError as error:
         now = datetime.now(UTC)
-        told = f"It could not be kept on this machine as well: {error.strerror}."
+        told = f"It could not be kept on this machine: {error.strerror}."
         return file_name(now), pack(work, now), told
 
 
 def _restored(data: bytes) -> list[str]:
     try:
-        return [*bring_back(unpack(data)), RELOAD]
+        return list(bring_back(unpack(data)))
     except OSError as error:
         raise InputError(
             f"Your work could not be written here: {error.strerror} ({error.filename}). Nothing "
