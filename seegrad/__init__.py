@@ -8,7 +8,8 @@
     seegrad.graph(y)  # the graph of that very line, and its backward pass step by step
 
 ``graph`` and ``ledger`` are pictures; ``record``, ``replay`` and ``structure`` are what they are
-made of, as data. ``check``, ``hint``, ``solution``, ``progress`` and ``reset`` are for exercises.
+made of, as data. ``check``, ``hint``, ``solution``, ``progress`` and ``reset`` are for exercises;
+``save`` and ``restore`` carry what was done there to another machine.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from seegrad.widgets.ledger import ledger
     from seegrad.widgets.predict import predict
     from seegrad.widgets.reduction import reduction
+    from seegrad.widgets.saving import restore, save
     from seegrad.widgets.slope import slope
 
 __all__ = [
@@ -62,6 +64,8 @@ __all__ = [
     "reduction",
     "replay",
     "reset",
+    "restore",
+    "save",
     "secant_errors",
     "slope",
     "solution",
@@ -86,6 +90,8 @@ _LOADED_LATER = {
     "progress": "seegrad.course.tutor",
     "reduction": "seegrad.widgets.reduction",
     "reset": "seegrad.course.tutor",
+    "restore": "seegrad.widgets.saving",
+    "save": "seegrad.widgets.saving",
     "secant_errors": "seegrad.functions.slopes",
     "slope": "seegrad.widgets.slope",
     "solution": "seegrad.course.tutor",

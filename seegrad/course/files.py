@@ -29,9 +29,14 @@ def replace_text(path: Path, text: str) -> None:
 
 def copy_aside(path: Path, word: str) -> Path:
     """Copy a file beside itself, as ``name.word-1.suffix`` or the next number that is free."""
+    return write_aside(path, word, path.read_bytes())
+
+
+def write_aside(path: Path, word: str, content: bytes) -> Path:
+    """Write beside a file, as ``name.word-1.suffix`` or the next number that is free."""
     for number in count(1):
         aside = path.with_suffix(f".{word}-{number}{path.suffix}")
         with suppress(FileExistsError), aside.open("xb") as kept:
-            kept.write(path.read_bytes())
+            kept.write(content)
             return aside
     raise AssertionError("numbers do not end")

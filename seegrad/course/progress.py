@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, astuple, dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +72,48 @@ def change(number: str, update: Callable[[Record], Record]) -> Progress:
 
     Never raises because of the file: where it cannot be written, the remark says so.
     """
+    return _change({number: update})
+
+
+def merge(records: Mapping[str, Record]) -> Progress:
+    """Join these with what is kept: what was done on either machine is done.
+
+    To join the same records twice changes nothing more. Never raises because of the file.
+    """
+    return _change({number: partial(joined, record) for number, record in records.items()})
+
+
+def joined(one: Record, other: Record) -> Record:
+    """The more of each, of two records of one exercise.
+
+    >>> joined(Record(tries=3, hints=1), Record(tries=1, done=True))
+    Record(tries=3, done=True, hints=1, asked=False)
+    """
+    return Record(
+        tries=max(one.tries, other.tries),
+        done=one.done or other.done,
+        hints=max(one.hints, other.hints),
+        asked=one.asked or other.asked,
+    )
+
+
+def _change(updates: Mapping[str, Callable[[Record], Record]]) -> Progress:
     path = file()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), timeout=LOCK_SECONDS):
             records, remark = _read_or_set_aside(path)
-            records[number] = update(records.get(number, Record()))
-            _write(path, records)
+            records |= _updated(records, updates)
+            replace_text(path, text_of(records))
             return Progress(records, remark)
     except (OSError, NotImplementedError) as error:
-        return Progress({number: update(Record())}, f"It could not be kept: {_cause(error)}.")
+        return Progress(_updated({}, updates), f"It could not be kept: {_cause(error)}.")
+
+
+def _updated(
+    records: Mapping[str, Record], updates: Mapping[str, Callable[[Record], Record]]
+) -> dict[str, Record]:
+    return {number: update(records.get(number, Record())) for number, update in updates.items()}
 
 
 def _read_or_set_aside(path: Path) -> tuple[dict[str, Record], str]:
@@ -93,26 +126,32 @@ def _read_or_set_aside(path: Path) -> tuple[dict[str, Record], str]:
 
 
 def _read(path: Path) -> dict[str, Record]:
-    """The records in a file. Raises ValueError if it is not what ``_write`` wrote."""
     try:
-        text = path.read_text("utf-8")
+        return records_in(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
+
+
+def records_in(text: str) -> dict[str, Record]:
+    """The records in a file's text. Raises ValueError if it is not what ``text_of`` made."""
     known = {entry.name for entry in fields(Record)}
     try:
         exercises: dict[str, dict[str, Any]] = json.loads(text)["exercises"]
-        return {
+        records = {
             number: Record(**{name: record[name] for name in known & record.keys()})
             for number, record in exercises.items()
         }
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a file of progress: {error}") from error
+    if not all(type(value) in (bool, int) for one in records.values() for value in astuple(one)):
+        raise ValueError("not a file of progress: a count that is no number")
+    return records
 
 
-def _write(path: Path, records: Mapping[str, Record]) -> None:
+def text_of(records: Mapping[str, Record]) -> str:
+    """What stands in the file of these records."""
     kept = {number: asdict(record) for number, record in records.items()}
-    text = json.dumps({"version": 1, "exercises": kept}, indent=1, sort_keys=True)
-    replace_text(path, text + "\n")
+    return json.dumps({"version": 1, "exercises": kept}, indent=1, sort_keys=True) + "\n"
 
 
 def _cause(error: BaseException) -> str:

@@ -25,11 +25,19 @@ _REGION = re.compile(
 
 def worksheet(solved: NotebookNode) -> NotebookNode:
     """The learner's notebook: each answer replaced by the stub, and nothing run."""
-    made = copy.deepcopy(solved)
-    made.metadata.pop("widgets", None)
+    made = without_outputs(solved)
     for cell in made.cells:
         if cell.cell_type == "code":
             cell.source = without_answer(cell.source)
+    return made
+
+
+def without_outputs(notebook: NotebookNode) -> NotebookNode:
+    """The notebook as if nothing had been run."""
+    made = copy.deepcopy(notebook)
+    made.metadata.pop("widgets", None)
+    for cell in made.cells:
+        if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return made
 
@@ -72,8 +80,7 @@ def notebook(folder: str, chapter: int) -> Path:
 
     Both folders are looked for around the working directory, and where this package lies.
     """
-    course = Path(__file__).resolve().parents[2]
-    for parent in (Path.cwd().parent, Path.cwd(), course):
+    for parent in _places():
         found = sorted((parent / folder).glob(f"{chapter:02}_*.ipynb"))
         if own := [path for path in found if "." not in path.stem]:
             return own[0]
@@ -81,6 +88,29 @@ def notebook(folder: str, chapter: int) -> Path:
         f"The {folder} of chapter {chapter} are not here. They lie in the course's folder "
         f"{folder}/; where somebody gave you the exercises alone, ask them."
     )
+
+
+def _places() -> tuple[Path, ...]:
+    """Where the course's folders may lie, the likeliest place first."""
+    return Path.cwd().parent, Path.cwd(), Path(__file__).resolve().parents[2]
+
+
+def exercises_folder() -> Path:
+    """Where the learner's notebooks lie. Raises InputError where there is no course around."""
+    for parent in _places():
+        for folder in ("exercises", "solutions"):
+            if any((parent / folder).glob("[0-9][0-9]_*.ipynb")):
+                return parent / "exercises"
+    raise InputError(
+        "The course's exercises are not here. Call this from a notebook in the course's folders "
+        "chapters/ or exercises/."
+    )
+
+
+def original_of(path: Path) -> NotebookNode | None:
+    """A notebook of exercises as it was at first; None where the solutions are not at hand."""
+    solved = path.parent.parent / "solutions" / path.name
+    return worksheet(nbformat.read(solved, as_version=4)) if solved.exists() else None
 
 
 def restore(chapter: int, number: str = "") -> Path | None:
