@@ -212,9 +212,15 @@ def copied_first(x, limit):
     return y
 
 
-def clamped_data(x, limit):
+def other_data(x, limit):
     y = torch.exp(x)
     y.data = y.data.clamp(max=limit)
+    return y
+
+
+def clamped_data_in_place(x, limit):
+    y = torch.exp(x)
+    y.data.clamp_(max=limit)
     return y
 
 
@@ -503,6 +509,10 @@ def epsilon_outside(rows):
     return rows.pow(2).sum(1).sqrt() + 1e-8
 
 
+def nan_to_zero_at_the_end(rows):
+    return torch.nan_to_num(rows.pow(2).sum(1).sqrt())
+
+
 def overwritten(rows):
     lengths = rows.pow(2).sum(1).sqrt()
     lengths[lengths == 0] = 0.0
@@ -516,13 +526,6 @@ def nonzero_rows(rows):
 def lengths_under_no_grad(rows):
     with torch.no_grad():
         return rows.pow(2).sum(1).sqrt()
-
-
-def gives_all_up(rows):
-    lengths = rows.norm(dim=1)
-    if (lengths == 0).any():
-        return 0 * lengths
-    return lengths
 
 
 # 7.8
@@ -686,7 +689,7 @@ def half_detached(W, x):
     return slope @ slope.detach()
 
 
-def with_respect_to_W(W, x):
+def with_respect_to_weights(W, x):
     (slope,) = torch.autograd.grad(torch.tanh(W @ x).sum(), W, create_graph=True)
     return (slope**2).sum()
 
@@ -744,9 +747,9 @@ BANK = (
     Answers(
         "7.4",
         wrong={
-            "edited in secret": (clamped_data, masked_data),
+            "edited in secret": (clamped_data_in_place, masked_data),
             "still edited": (clamped_under_no_grad, clamped_alias, copied_afterwards),
-            "the clip does not count": subtracts_the_excess,
+            "the clip does not count": (subtracts_the_excess, other_data),
             "clipped too early": clamps_x,
             "all is cut": detached_then_clamped,
             "a new leaf": detached_and_watched,
@@ -779,10 +782,10 @@ BANK = (
     Answers(
         "7.7",
         wrong={
-            "NaN in the gradient": (where_outside, epsilon_outside, overwritten),
+            "NaN in the gradient": (where_outside, epsilon_outside, nan_to_zero_at_the_end),
             "rows are left out": nonzero_rows,
             "all is cut": lengths_under_no_grad,
-            "one for all": gives_all_up,
+            "the root is edited": overwritten,
             "another length": lambda rows: torch.linalg.vector_norm(rows, ord=1, dim=1),
             "the square": lambda rows: (rows * rows).sum(-1),
         },
@@ -827,7 +830,7 @@ BANK = (
             "a new leaf": (flag_on_the_penalty, flag_on_the_slope),
             "W has something already": backward_with_a_graph,
             "one factor is cut": half_detached,
-            "the slope by W": with_respect_to_W,
+            "the slope by W": with_respect_to_weights,
             "without the square": length_of_the_slope,
         },
         right=(created_graph, by_the_formula, by_func),

@@ -307,9 +307,8 @@ EDITED = Exercise(
         Mistake(
             "the clip does not count",
             _edited_by_a_constant,
-            "The values are right, but the clip is taken as a constant that was added: your "
-            "gradient is eˣ everywhere. A clipped element does not move with x, so its gradient "
-            "is 0.",
+            "The values are right, but the clip was not recorded: your gradient is eˣ "
+            "everywhere. A clipped element does not move with x, so its gradient is 0.",
         ),
         Mistake(
             "clipped too early",
@@ -546,9 +545,8 @@ def _lengths(rows: Tensor) -> Tensor:
     return lengths
 
 
-def _all_or_nothing(rows: Tensor) -> Tensor:
-    roots = rows.pow(2).sum(1).sqrt()
-    return roots * 0 if bool((roots == 0).any()) else roots
+def _roots_edited(rows: Tensor) -> Tensor:
+    return rows.pow(2).sum(1).sqrt().mul_(1)
 
 
 def _with_a_row_of_zeros(draw: Draw) -> tuple[Tensor]:
@@ -587,9 +585,10 @@ NORM = Exercise(
             "No NaN, and no gradient either: nothing leads back to the rows.",
         ),
         Mistake(
-            "one for all",
-            _all_or_nothing,
-            "One row of zeros, and you set every length to 0. The other rows keep theirs.",
+            "the root is edited",
+            _roots_edited,
+            "sqrt keeps its result for the way back, and you changed that result in place. What "
+            "you do after the root comes too late in any case: keep the 0 out of it.",
         ),
         Mistake(
             "another length",
