@@ -60,8 +60,9 @@ LOST = Exercise(
         Mistake(
             "a new leaf",
             lambda w, xs, ts: _errors(w, xs, ts).sum().detach().requires_grad_(),
-            "backward() runs, and w.grad stays None. With requires_grad the loss is a leaf of its "
-            "own: the message is gone, and the way back to w is missing as before.",
+            "backward() runs, and w.grad stays None: the way back ends at another leaf. "
+            "requires_grad on the loss, or on a copy of w, makes the message go away, and the way "
+            "to w is missing as before.",
         ),
         Mistake(
             "wrapped anew",
@@ -209,9 +210,9 @@ NUMPY = Exercise(
         Mistake(
             "the gate is cut",
             _half_gated(cut_gate=True, cut_z=False),
-            "You did what the message advises. Nothing fails any more, and the value is right, "
-            "but NumPy records nothing: the gate counts as a constant, and its part of the "
-            "gradient is lost.",
+            "Nothing fails any more, and the value is right. But the gate has lost its graph: "
+            "detached, as the message advises, it counts as a constant, and its part of the "
+            "gradient is missing.",
         ),
         Mistake(
             "only the gate is left",
@@ -478,7 +479,7 @@ def _recurrent(
 
 
 def _sequences(draw: Draw) -> tuple[Tensor, list[Tensor]]:
-    width, *lengths = draw.sizes(4)
+    width, *lengths = draw.sizes(3 + draw.turn % 2)
     # Small, for tanh is flat far out, and no gradient comes back from there.
     chunks = [draw.tensor(length, width) / 4 for length in lengths]
     return torch.tensor(draw.number(0.8, 1.5), requires_grad=True), chunks
