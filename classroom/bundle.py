@@ -50,10 +50,10 @@ def lay_out(course: Path) -> None:
     """Put everything but the wheels into the folder."""
     shutil.copytree(OFFLINE, course, ignore=shutil.ignore_patterns("__pycache__"))
     (course / "platform.txt").write_text(here() + "\n", encoding="utf-8")
-    hidden = shutil.ignore_patterns(".*")
+    own = shutil.ignore_patterns(".*", "*.yours-*", "*.saved-*")  # of whoever makes the bundle
     for folder in (CHAPTERS, REPOSITORY / "exercises"):
         if folder.is_dir():
-            shutil.copytree(folder, course / folder.name, ignore=hidden)
+            shutil.copytree(folder, course / folder.name, ignore=own)
     for name in TO_COPY:
         shutil.copy2(REPOSITORY / name, course)
 
