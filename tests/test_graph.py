@@ -27,6 +27,12 @@ def run_alone(code: str) -> str:
     return printed.getvalue()
 
 
+def test_the_title_names_what_is_drawn():
+    with seegrad.record():
+        loss = torch.ones(2, requires_grad=True).sum()
+    assert seegrad.graph(loss).title == "graph(loss)"
+
+
 def test_the_text_has_every_number(dot):
     _, y = dot
     text = repr(seegrad.graph(y))

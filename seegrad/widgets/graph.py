@@ -105,6 +105,7 @@ class Graph(Picture):
         )
         ids = {node.id for node in self._scene.nodes}
         with self.hold_sync():
+            self.title = f"graph({self._scene.root.name})"
             if here is not None:
                 self.step = self.steps if over else step_of(here, self._passages, self._folded)
             self.selected = self.selected if self.selected in ids else ""
