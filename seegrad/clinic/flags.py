@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import switched_off_at
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, parsed, spelled
+from seegrad.clinic.incident import Incident, code_at, is_name, parsed, quoted, spelled
 from seegrad.clinic.lost import how_lost
 from seegrad.recording import Op, Value
 
@@ -22,8 +22,8 @@ def of_integers(incident: Incident) -> Diagnosis | None:
     through = lost is not None and any(v.requires_grad for v in lost.inputs)
     return Diagnosis(
         kind="integers cannot require a gradient",
-        happened=f"`{name}`{dtype} holds no floating-point numbers, and a gradient needs small "
-        "changes: integers and truth values have none between one and the next.",
+        happened=f"{quoted(name)}{dtype} holds no floating-point numbers, and a gradient needs "
+        "small changes: integers and truth values have none between one and the next.",
         place=incident.of_op(lost) if through else incident.place,
         raised=incident.place,
         op=lost.text
