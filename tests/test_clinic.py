@@ -67,6 +67,7 @@ def check(case: Case, found) -> None:
     at = None if found.place is None else (found.place.cell, found.place.number)
     assert (found.kind, at) == (case.kind, place(case)), found
     assert case.variable in ("", found.variable), found
+    assert not found.happened[0].islower()
     assert "``" not in found.happened + found.because
     assert found.happened.count("`") % 2 == 0 and found.because.count("`") % 2 == 0
 

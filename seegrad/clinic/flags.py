@@ -17,12 +17,13 @@ def of_integers(incident: Incident) -> Diagnosis | None:
     """``requires_grad`` for integers or truth values."""
     statement = code_at(incident.site) if incident.site is not None else ""
     value, name = _subject(incident)
+    subject = quoted(name)
     dtype = f" is {value.dtype}: it" if value is not None else ""
     lost = None if value is None else value.op
     through = lost is not None and any(v.requires_grad for v in lost.inputs)
     return Diagnosis(
         kind="integers cannot require a gradient",
-        happened=f"{quoted(name)}{dtype} holds no floating-point numbers, and a gradient needs "
+        happened=f"{subject[0].upper()}{subject[1:]}{dtype} holds no floating-point numbers, and a gradient needs "
         "small changes: integers and truth values have none between one and the next.",
         place=incident.of_op(lost) if through else incident.place,
         raised=incident.place,

@@ -490,7 +490,7 @@ def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
             continue
         changed = witness.value_name(before, name)
         plain = _code(edit).replace(".data", "", 1)
-        how = "made and saved" if user is before.op else "used"
+        how = "made and saved" if user == before.op else "used"
         return Diagnosis(
             kind="a value was changed through .data before backward()",
             happened=f"`{user.text}` {how} `{changed}`; then `{_code(edit)}` changed it through "
