@@ -23,8 +23,9 @@ def of_integers(incident: Incident) -> Diagnosis | None:
     through = lost is not None and any(v.requires_grad for v in lost.inputs)
     return Diagnosis(
         kind="integers cannot require a gradient",
-        happened=f"{subject[0].upper()}{subject[1:]}{dtype} holds no floating-point numbers, and a gradient needs "
-        "small changes: integers and truth values have none between one and the next.",
+        happened=f"{subject[0].upper()}{subject[1:]}{dtype} holds no floating-point numbers, "
+        "and a gradient needs small changes: integers and truth values have none between one and "
+        "the next.",
         place=incident.of_op(lost) if through else incident.place,
         raised=incident.place,
         op=lost.text
