@@ -70,6 +70,7 @@ OF_RESULT = "requires_grad of a result is not to be changed"
 UNUSED = "the result does not depend on what its gradient is asked for"
 INFERENCE = "a tensor made in inference mode"
 WRONG_COUNT = "backward() of an own Function returns the wrong number of gradients"
+GRADIENT_OF_NONE = "backward() of an own Function returns a gradient for what is no tensor"
 WRONG_SHAPE = "a gradient of the wrong shape"
 DEEPCOPY = "deepcopy of a tensor that is no leaf"
 
@@ -310,6 +311,10 @@ loss.backward()
 loss = torch.tensor(float(net(X).sum()))  #!
 loss.backward()
 """, "loss"),
+    Case("a list of numbers wrapped again", PLAIN_NUMBER, NET + """
+values = [F.mse_loss(net(x), t).item() for x, t in zip(X, T)]  #!
+torch.tensor(values).mean().backward()
+"""),
     Case("nobody asked", NEVER_ASKED, """
 x = torch.arange(3.0)  #!
 y = (x * x).sum()
@@ -434,6 +439,15 @@ judge_loss.backward(retain_graph=True)
 judge_opt.step()  #!
 maker_loss.backward()
 """),
+    Case("a state carried past a step, its graph retained", EDITED, """
+W = torch.full((2, 2), 0.5, requires_grad=True)
+opt = torch.optim.SGD([W], lr=0.1)
+h = torch.zeros(2)
+for t in range(3):
+    h = torch.tanh(W @ h + t)  #!
+    h.sum().backward(retain_graph=True)
+    opt.step()
+""", "h"),
     Case("edited by a function elsewhere", EDITED, """
 def normalise(v):
     v /= v.sum()  #!
@@ -568,6 +582,11 @@ b = torch.ones(3, requires_grad=True)
 y = (x * 2).sum()
 torch.autograd.grad(y, [x, b])  #!
 """, "b"),
+    Case("an expression without it", UNUSED, """
+x = torch.tensor(2.0, requires_grad=True)
+b = torch.tensor(1.0, requires_grad=True)
+torch.autograd.grad(x**3, [x, b])  #!
+""", "b"),
     Case("a part that was detached", UNUSED, """
 x = torch.ones(3, requires_grad=True)
 b = torch.ones(3, requires_grad=True)
@@ -640,6 +659,19 @@ x = torch.ones(3, requires_grad=True)
 loss = Double.apply(x).sum()
 loss.backward()
 """, "Double"),
+    Case("a gradient for a plain number", GRADIENT_OF_NONE, """
+class Scaled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, factor):
+        ctx.factor = factor
+        return x * factor
+
+    @staticmethod
+    def backward(ctx, grad_output):
+        return grad_output * ctx.factor, grad_output  #!
+
+Scaled.apply(torch.ones(3, requires_grad=True), 2.0).sum().backward()
+""", "Scaled"),
     Case("a gradient of another shape", WRONG_SHAPE, """
 class FirstTwo(torch.autograd.Function):
     @staticmethod
@@ -871,6 +903,14 @@ y.backward()
 ---
 w
 """, "w"),
+    Case("a result edited through data", "a value was changed through .data before backward()", """
+w = torch.tensor(0.0, requires_grad=True)
+a = torch.sigmoid(w)
+a.data += 1  #!
+a.backward()
+---
+w
+""", "a"),
     Case("no grad_fn after argmax", INTEGERS, """
 scores = torch.randn(4, requires_grad=True)
 best = scores.argmax()  #!

@@ -1,5 +1,6 @@
 """Each broken cell is explained at its own line; what is not autograd's is left alone."""
 
+import ast
 import gc
 import re
 import sys
@@ -66,6 +67,8 @@ def check(case: Case, found) -> None:
     at = None if found.place is None else (found.place.cell, found.place.number)
     assert (found.kind, at) == (case.kind, place(case)), found
     assert case.variable in ("", found.variable), found
+    assert not found.happened[0].islower()
+    assert "``" not in found.happened + found.because
     assert found.happened.count("`") % 2 == 0 and found.because.count("`") % 2 == 0
 
 
@@ -108,6 +111,7 @@ MENDED_ELSEWHERE = {
     "argmax before the loss",  # what the target is, is the learner's to say
     "argmax made to require a gradient",
     "an input that plays no part",
+    "an expression without it",
     "zeroing what is not there",
     "a gradient of another shape",
     "called as an object",
@@ -153,6 +157,21 @@ def test_every_message_of_the_table_is_pytorchs_own():
         if not any(isinstance(e, kind) and re.search(message, str(e)) for e in errors)
     ]
     assert unmet == []
+
+
+@pytest.mark.parametrize("case", RAISED, ids=lambda case: case.name)
+def test_the_tempting_line_is_one_that_could_be_typed(shell, case):
+    found = diagnose(Incident(run(shell, case.cells).error_in_exec, recorder()))
+    ast.parse(found.tempting)
+    assert bool(found.tempting) is bool(found.consequence)
+
+
+def test_a_module_refuses_a_result_in_place_of_its_parameter(shell):
+    cells = ["net = nn.Linear(2, 1)", "net.weight.fill_(0.5)"]
+    found = diagnose(Incident(run(shell, cells).error_in_exec, recorder()))
+    with pytest.raises(TypeError):
+        exec(found.tempting, {"torch": torch, "net": nn.Linear(2, 1)})
+    assert "TypeError" in found.consequence
 
 
 def test_the_panel_changes_nothing(shell):

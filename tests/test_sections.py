@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import pytest
+import torch
 from IPython.core.interactiveshell import InteractiveShell
 from ipywidgets import Widget
 from nbformat import NotebookNode, read
@@ -78,6 +79,7 @@ def let_go(shell: InteractiveShell) -> None:
     shell.reset()
     Widget.close_all()
     plt.close("all")
+    torch.set_warn_always(False)  # a cell of chapter 2 switches it on
     for name in ("last_exc", "last_value", "last_traceback"):
         sys.__dict__.pop(name, None)
 

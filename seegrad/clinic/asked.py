@@ -45,15 +45,21 @@ def unused(incident: Incident) -> Diagnosis | None:
         variable=name if is_name(name) else "",
         mend=_uncut(lost)
         or _again(incident, rebound, value)
-        or f"{result} = …  # computed from "
-        f"{name}\n{code_at(incident.site) if incident.site else call}",
-        because=f"Compute `{result}` from this very tensor, then ask.",
+        or _computed_from(incident, name, result),
+        because="Compute the result from this very tensor, then ask.",
         tempting=f"{call[:-1]}, allow_unused=True)",
         consequence=f"It gives None for `{name}`, and the next op on that None fails; right only "
         f"if `{name}` is meant to play no part.",
         fault=lost or value.op,
         result=root if isinstance(root, Tensor) and root.requires_grad else None,
     )
+
+
+def _computed_from(incident: Incident, name: str, result: str) -> str:
+    """The call, below a line that the learner has to write: the result, computed from ``name``."""
+    call = code_at(incident.site) if incident.site is not None else ""
+    simple = result if is_name(result) else "y"
+    return f"{simple} = …  # computed from {name}\n{call.replace(result, simple, 1)}"
 
 
 def _lost_on_the_way(root: Value, wanted: Value) -> Op | None:

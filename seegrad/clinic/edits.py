@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.freed import retaining
+from seegrad.clinic.freed import carried_past, retaining
 from seegrad.clinic.incident import Incident, Witness, code_at, is_name, spelled
 from seegrad.clinic.saved import Spoilt, nodes_of, spoilt
 from seegrad.recording import Op, Value
@@ -85,28 +85,41 @@ def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) ->
     if of_optimizer:
         mend = _ordered(incident, written)
         because = f"All backward passes first, then `{written}`: it changes the weights in place."
+    happened = (
+        f"`{spelled(saver)}` ({line}) saved {what} for its backward pass; then `{written}` changed "
+        f"`{name}` in place, so the saved numbers are not those that were used."
+    )
+    root = next((r for r in incident.roots if isinstance(r, Tensor)), None)
+    if of_optimizer and root is not None and (state := carried_past(incident, root, edit)):
+        user, name, mend = state
+        place = incident.of_op(user)
+        happened += f" `{name}` carries that earlier turn's graph into this one."
+        because = f"`{name}` keeps its value and forgets how it came about: the pass ends there."
+    call = incident.site.text if incident.site is not None else ""
+    kept = "retain_graph" in call
     return Diagnosis(
         kind="a saved value was changed in place before backward()",
-        happened=f"`{spelled(saver)}` ({line}) saved {what} for its backward "
-        f"pass; then `{written}` changed `{name}` in place, so the saved numbers are not those "
-        "that "
-        "were used.",
+        happened=happened,
         place=place,
         raised=incident.place,
         op=written,
         variable=name if is_name(name) else "",
         mend=mend,
         because=because,
-        tempting=retaining(incident.site.text)
-        if of_optimizer and incident.site
-        else _through_data(edit, name),
+        tempting=_through_data(edit, name)
+        if not of_optimizer
+        else retaining(call)
+        if call and not kept
+        else "",
         consequence="It keeps the graph, and the graph needs the weights as they were: it raises "
         "the same error."
+        if of_optimizer and not kept
+        else ""
         if of_optimizer
         else "No error any more, and a wrong gradient: the pass computes with the new numbers as "
         "if they had been there in the forward pass.",
         fault=edit if edit.direct else saver,
-        result=next((r for r in incident.roots if isinstance(r, Tensor)), None),
+        result=root,
     )
 
 
@@ -145,12 +158,9 @@ def _out_of_place(edit: Op, name: str) -> tuple[str, str]:
             new,
             cloned.format(found[1]),
         )
-    if found := re.match(r"([\w.]+)\.(\w+)_\((.*)\)$", edit.text):
-        filled = {
-            "zero": f"torch.zeros_like({found[1]})",
-            "fill": f"torch.full_like({found[1]}, {found[3]})",
-        }
-        return f"{found[1]} = {filled.get(found[2], f'{found[1]}.{found[2]}({found[3]})')}", because
+    found = re.match(r"([\w.]+)\.(\w+)_\((.*)\)$", edit.text)
+    if found and (anew := _made_anew(found[1], found[2], found[3])):
+        return anew, because
     if "inplace=True" in statement:
         return statement.replace("inplace=True", "inplace=False"), because
     if "relu_" in edit.name or "_(" in statement:
@@ -215,9 +225,11 @@ def leaf_edited(incident: Incident) -> Diagnosis | None:
         mend=f"with torch.no_grad():\n    {statement}",
         because="A new value that is no part of the computation, such as an update or an "
         "initialisation: autograd is not to see it.",
-        tempting=_rebinding(statement),
+        tempting=rebinding(statement),
         consequence=""
-        if not _rebinding(statement)
+        if not rebinding(statement)
+        else "A module refuses it (TypeError): what is computed is no parameter."
+        if isinstance(incident.variable(name), nn.Parameter) and "." in name
         else "It runs, and the name then belongs to a result, not to the leaf: its `.grad` "
         "stays None, and an optimizer goes on with the old tensor.",
         rivals=(
@@ -230,12 +242,26 @@ def leaf_edited(incident: Incident) -> Diagnosis | None:
     )
 
 
-def _rebinding(statement: str) -> str:
+def rebinding(statement: str) -> str:
+    """An edit in place as a line that makes a new tensor; "" where there is no such line."""
     for short, plain in _OPERATORS.items():
         left, operator, right = statement.partition(f" {short} ")
         if operator:
             return f"{left} = {left} {plain} {right}"
-    return re.sub(r"^([\w.]+)\.(\w+)_\(", r"\1 = \1.\2(", statement) if "_(" in statement else ""
+    if found := re.match(r"([\w.]+)\.(\w+)_\((.*)\)$", statement):
+        return _made_anew(found[1], found[2], found[3])
+    return ""
+
+
+def _made_anew(name: str, method: str, given: str) -> str:
+    """``x = x.clamp(…)`` for ``x.clamp_(…)``; "" where there is no such method."""
+    filled = {
+        "zero": f"torch.zeros_like({name})",
+        "fill": f"torch.full_like({name}, {given})",
+    }
+    if method not in filled and not hasattr(Tensor, method):
+        return ""
+    return f"{name} = {filled.get(method, f'{name}.{method}({given})')}"
 
 
 def _is_leaf(incident: Incident, name: str) -> bool:

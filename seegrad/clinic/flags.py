@@ -8,7 +8,7 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import switched_off_at
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, parsed, spelled
+from seegrad.clinic.incident import Incident, code_at, is_name, parsed, quoted, spelled
 from seegrad.clinic.lost import how_lost
 from seegrad.recording import Op, Value
 
@@ -17,13 +17,15 @@ def of_integers(incident: Incident) -> Diagnosis | None:
     """``requires_grad`` for integers or truth values."""
     statement = code_at(incident.site) if incident.site is not None else ""
     value, name = _subject(incident)
+    subject = quoted(name)
     dtype = f" is {value.dtype}: it" if value is not None else ""
     lost = None if value is None else value.op
     through = lost is not None and any(v.requires_grad for v in lost.inputs)
     return Diagnosis(
         kind="integers cannot require a gradient",
-        happened=f"`{name}`{dtype} holds no floating-point numbers, and a gradient needs small "
-        "changes: integers and truth values have none between one and the next.",
+        happened=f"{subject[0].upper()}{subject[1:]}{dtype} holds no floating-point numbers, "
+        "and a gradient needs small changes: integers and truth values have none between one and "
+        "the next.",
         place=incident.of_op(lost) if through else incident.place,
         raised=incident.place,
         op=lost.text

@@ -121,10 +121,7 @@ def _carried_over(
     line = incident.line(earlier.site, incident.place)
     call = incident.site.text if incident.site is not None else "loss.backward()"
     made = _forward(shared)
-    simple = name if is_name(name) else "h"
-    mend = f"{simple} = {simple}.detach()"
-    if user.site is not None and carried:
-        mend += f"\n{code_at(user.site)}"
+    mend = _let_go(user, name)
     return Diagnosis(
         kind="a second backward pass reaches the graph of an earlier one",
         happened=f"`{spelled(user)}` uses `{name}`, which was computed before an earlier pass "
@@ -153,6 +150,26 @@ def _carried_over(
         fault=user,
         result=next((r for r in incident.roots if isinstance(r, Tensor)), None),
     )
+
+
+def carried_past(incident: Incident, root: Tensor, edit: Op) -> tuple[Op, str, str] | None:
+    """A state that a loop carried from before an edit to after it.
+
+    The op that uses it, its name, and the lines that let its past go; ``None`` if there is none.
+    """
+    joint = _joint(incident.watcher.value(root), edit.number)
+    if joint is None or not joint[2]:
+        return None
+    user, shared, _ = joint
+    name = _carried_name(shared.op) or incident.value_name(shared, _text(shared.op), user)
+    return user, name, _let_go(user, name)
+
+
+def _let_go(user: Op, name: str) -> str:
+    """The line that carries a state over, after one that detaches it."""
+    simple = name if is_name(name) else "h"
+    line = f"\n{code_at(user.site)}" if user.site is not None else ""
+    return f"{simple} = {simple}.detach(){line}"
 
 
 def _carried_name(op: Op | None) -> str:

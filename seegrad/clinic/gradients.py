@@ -12,8 +12,10 @@ from seegrad.backward import Pass, Step, remembered
 from seegrad.clinic import nans
 from seegrad.clinic.cuts import Cut, cut_at, cuts
 from seegrad.clinic.diagnosis import Diagnosis, Place
+from seegrad.clinic.edits import rebinding
 from seegrad.clinic.incident import Witness, assigned, code_at, is_name
 from seegrad.clinic.lost import at_cut, how_lost, of_a_number, read_as_number
+from seegrad.clinic.saved import saves_its_result
 from seegrad.recording import GradEvent, Op, Value, unrecorded
 
 
@@ -482,24 +484,37 @@ def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
             ),
             None,
         )
+        if user is None and _result_is_saved(before):
+            user = before.op
         if user is None or not _reaches(before, value):
             continue
         changed = witness.value_name(before, name)
+        plain = _code(edit).replace(".data", "", 1)
+        how = "made and saved" if user == before.op else "used"
         return Diagnosis(
             kind="a value was changed through .data before backward()",
-            happened=f"`{user.text}` used `{changed}`; then `{_code(edit)}` changed it through "
+            happened=f"`{user.text}` {how} `{changed}`; then `{_code(edit)}` changed it through "
             ".data, which autograd is not told of: the pass computed with the new numbers, so "
             f"`{name}.grad` is not the gradient of what ran.",
             place=witness.of_op(edit),
             op=_code(edit),
             variable=changed if is_name(changed) else "",
-            mend=_code(edit).replace(".data", "", 1)
+            mend=rebinding(plain) or plain
             if before.leaf is False
-            else f"with torch.no_grad():\n    {_code(edit).replace('.data', '', 1)}",
-            because="After the backward pass it is an update; before it, PyTorch then says so.",
+            else f"with torch.no_grad():\n    {plain}",
+            because="A new tensor: what was saved stays as it was."
+            if before.leaf is False and rebinding(plain)
+            else "After the backward pass it is an update; before it, PyTorch then says so.",
             fault=user,
         )
     return None
+
+
+@unrecorded
+def _result_is_saved(value: Value) -> bool:
+    """Did the op that made it save it for its backward pass?"""
+    node = value.tensor.grad_fn if value.tensor is not None else None
+    return node is not None and saves_its_result(node)
 
 
 def _reaches(before: Value, value: Value) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from seegrad.clinic.cuts import Cut, cuts, origins, switched_off_at, uncut
+from seegrad.clinic.cuts import Cut, cuts, operand, origins, switched_off_at, uncut
 from seegrad.clinic.diagnosis import Diagnosis, Place
 from seegrad.clinic.incident import (
     Incident,
@@ -111,8 +111,7 @@ _WORDS: dict[str, tuple[str, str, str]] = {
         "gradients were switched off",
         (
             "`{op}` ran with gradients switched off ({how}), so autograd noted nothing, and "
-            "`{name}` "
-            "has no graph behind it."
+            "{name} has no graph behind it."
         ),
         "Without {how}, autograd notes this line.",
     ),
@@ -418,15 +417,15 @@ def of_a_number(
     return Diagnosis(
         kind="the gradient was lost in a plain number",
         happened=f"`{op.text}` was given a plain number that `{written}` read from a tensor: a "
-        f"number has no graph, so {name} has none behind it.",
+        f"number has no graph, so {quoted(name)} has none behind it.",
         place=place,
         raised=raised,
         op=written,
         variable=_simple(name) if is_name(name) else "",
         mend=_unread(op, read),
         because="Keep the tensor; read numbers for printing only.",
-        tempting=TEMPTING.format(name=_simple(name)),
-        consequence=CONSEQUENCE.format(name=_simple(name)),
+        tempting=TEMPTING.format(name=name) if is_name(name) else "",
+        consequence=CONSEQUENCE.format(name=name) if is_name(name) else "",
         fault=op,
     )
 
@@ -439,8 +438,10 @@ def _unread(op: Op, read: Exit | None) -> str:
     if _stands_in(read.site, op.site):
         return code_at(op.site).replace(op.text, kept, 1)
     first = code_at(read.site).replace(read.site.text, kept, 1)
-    name = code_at(read.site).partition(" = ")[0]
-    return f"{first}\n{code_at(op.site).replace(op.text, name, 1)}"
+    several = bool(op.args) and isinstance(op.args[0], tuple)
+    given = operand(op.text)
+    made = f"torch.stack({given})" if several else code_at(read.site).partition(" = ")[0]
+    return f"{first}\n{code_at(op.site).replace(op.text, made, 1)}"
 
 
 def _user(result: Value, origin: Value) -> Op | None:

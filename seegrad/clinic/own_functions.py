@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import linecache
 import re
@@ -12,7 +13,7 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, cell_of, code_at, is_name
+from seegrad.clinic.incident import Incident, cell_of, code_at, is_name, parsed
 from seegrad.clinic.saved import nodes_of
 
 
@@ -46,6 +47,41 @@ def wrong_number(incident: Incident) -> Diagnosis | None:
         fault=incident.watcher.owner(node) if node is not None else None,
         result=_root(incident),
     )
+
+
+def for_no_tensor(incident: Incident) -> Diagnosis | None:
+    """``backward`` returned a gradient for an input that is no tensor."""
+    found = re.search(r"function (\w+) returned .* at position (\d+)", incident.message)
+    if found is None:
+        return None
+    node, name = _node(incident, found[1]), found[1].removesuffix("Backward")
+    position = int(found[2])
+    place, statement = _return(node, "backward")
+    names = [*_inputs(node).split(", "), *[""] * position]
+    taken = names[position - 1]
+    return Diagnosis(
+        kind="backward() of an own Function returns a gradient for what is no tensor",
+        happened=f"Input {position} of `{name}.forward`{f' (`{taken}`)' if taken else ''} was no "
+        f"tensor, and `{name}.backward` returned a gradient for it.",
+        place=place or incident.place,
+        raised=incident.place,
+        op=f"{name}.apply",
+        variable=name,
+        mend=_with_none(statement, position),
+        because="None keeps its place: only tensors have gradients.",
+        fault=incident.watcher.owner(node) if node is not None else None,
+        result=_root(incident),
+    )
+
+
+def _with_none(statement: str, position: int) -> str:
+    """The statement that returns, with None in one place."""
+    match parsed(statement.removeprefix("return ")):
+        case ast.Tuple(elts=parts) if position <= len(parts):
+            kept = [ast.unparse(part) for part in parts]
+            kept[position - 1] = "None"
+            return f"return {', '.join(kept)}"
+    return "return …, None"
 
 
 def wrong_shape(incident: Incident) -> Diagnosis | None:

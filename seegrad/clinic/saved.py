@@ -38,6 +38,11 @@ def spoilt(nodes: Iterable[Node], message: str) -> list[Spoilt]:
     return sorted(found, key=lambda one: one.node._sequence_nr(), reverse=True)
 
 
+def saves_its_result(node: Node) -> bool:
+    """Does a node of this kind save what its op gave, as that of ``exp`` does?"""
+    return any(name.startswith(("_saved_result", "_saved_output")) for name in dir(type(node)))
+
+
 def _refusal(node: Node) -> str:
     """What a node says when it is asked for what it saved; "" if it has it."""
     for name in _saved_names(node):

@@ -166,9 +166,8 @@ def seed_no_tensor(incident: Incident) -> Diagnosis | None:
 
 def _as_tensor(root: Tensor, seed: object) -> str:
     if isinstance(seed, int | float):
-        size = ", ".join(map(str, root.shape))
         return (
-            f"torch.full(({size},), {float(seed)})"
+            f"torch.full({tuple(root.shape)}, {float(seed)})"
             if root.dim()
             else f"torch.tensor({float(seed)})"
         )

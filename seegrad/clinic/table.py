@@ -47,6 +47,7 @@ MESSAGES: tuple[tuple[type[Exception], str, Explanation], ...] = (
     (RuntimeError, r"^One of the differentiated Tensors does not", asked.not_requiring),
     (RuntimeError, r"Expected f\(\*args\) to return a scalar", asked.of_a_vector),
     (RuntimeError, r"^function \w+ returned an incorrect number", own_functions.wrong_number),
+    (RuntimeError, r"^function \w+ returned a gradient different", own_functions.for_no_tensor),
     (RuntimeError, r"^Function \w+ returned an invalid gradient", own_functions.wrong_shape),
     (RuntimeError, r"^expected Variable or None", own_functions.no_tensor),
     (NotImplementedError, r"^You must implement either", own_functions.no_backward_written),
