@@ -232,6 +232,14 @@ def test_outside_a_recording_a_gradient_is_explained_as_far_as_it_goes():
     assert found.place is None and "no recorded PyTorch call made it" in found.rivals[0]
 
 
+@pytest.mark.parametrize(("used", "blamed"), [("w * 2", False), ("w.exp()", False), ("w**3", True)])
+def test_an_edit_through_data_is_blamed_only_where_the_old_numbers_were_saved(shell, used, blamed):
+    code = f"w = torch.ones(2, requires_grad=True)\ny = {used}\nw.data.mul_(10)\ny.sum().backward()"
+    assert run(shell, [code]).success
+    found = seegrad.explain(shell.user_ns["w"]).diagnosis
+    assert (found.kind == "a value was changed through .data before backward()") is blamed
+
+
 # A learner's traceback is what it would be without seegrad
 
 BROKEN = {

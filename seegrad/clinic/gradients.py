@@ -15,7 +15,7 @@ from seegrad.clinic.diagnosis import Diagnosis, Place
 from seegrad.clinic.edits import rebinding
 from seegrad.clinic.incident import Witness, assigned, code_at, is_name
 from seegrad.clinic.lost import at_cut, how_lost, of_a_number, read_as_number
-from seegrad.clinic.saved import saves_its_result
+from seegrad.clinic.saved import saves_its_input, saves_its_result
 from seegrad.recording import GradEvent, Op, Value, unrecorded
 
 
@@ -480,7 +480,7 @@ def _edited_through_data(witness: Witness, tensor: Tensor) -> Diagnosis | None:
                 if op.number < edit.number
                 and before in op.inputs
                 and op.name not in ("data", "detach")
-                and op.first_node < op.last_node
+                and saves_its_input(op, before)
             ),
             None,
         )
