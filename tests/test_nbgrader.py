@@ -1,5 +1,6 @@
 """nbgrader releases what `make exercises` makes, and gives each answer the points it deserves."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -39,7 +40,9 @@ STUDENTS = {
 
 def nbgrader(course: Path, *arguments: str) -> None:
     command = [sys.executable, "-m", "nbgrader", *arguments]
-    environment = private_environment(course / "home")
+    # As when the environment is activated: nbgrader calls other commands by their bare names.
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = private_environment(course / "home") | {"PATH": path}
     done = subprocess.run(command, cwd=course, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
