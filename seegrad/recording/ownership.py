@@ -15,7 +15,9 @@ class Owners:
 
     An op's range may lie within another's: the inner one owns it.
 
-    >>> Owners([]).of_number(3) is None
+    >>> import torch
+    >>> node = torch.ones(2, requires_grad=True).exp().grad_fn
+    >>> Owners([]).of([node]) == {node: None}
     True
     """
 
@@ -39,12 +41,8 @@ class Owners:
         self._starts.append(number)
         self._owners.append(owner)
 
-    def of_number(self, number: int) -> Row | None:
-        """The op that made the node of this number; ``None`` if no recorded one did."""
-        return self._owners[bisect_right(self._starts, number)]
-
     def of(self, nodes: Iterable[Node]) -> dict[Node, Row | None]:
-        """The op that made each node."""
+        """The op that made each node; ``None`` if no recorded one did."""
         starts, owners = self._starts, self._owners
         return {node: owners[bisect_right(starts, node._sequence_nr())] for node in nodes}
 
