@@ -185,8 +185,38 @@ def test_v_reads_rows_and_weighs_them(picture):
 def test_a_question_moves_x(picture):
     picture.asked = {"id": "1", "x": [3.0, -1.0], "at": 0, "top": 0, "left": 0}
     assert picture.reply == {"id": "1", "problem": ""}
-    assert picture.page["x"] == [3.0, -1.0]
+    assert picture.numbers["x"] == [3.0, -1.0]
     assert "J = [[6, 0], [0, 3]]" in repr(picture)
+
+
+def test_finite_differences_are_taken_when_x_rests():
+    calls = []
+    picture = seegrad.jacobian(lambda x: calls.append(1) or x**3, torch.tensor([1.0, 2.0]))
+    assert float(picture.agreement) < 1e-3
+    calls.clear()
+    picture.asked = {"id": "1", "x": [3.0, -1.0], "at": 0, "top": 0, "left": 0}
+    assert picture.agreement == "" and len(calls) == 1
+    picture.rests += 1
+    assert float(picture.agreement) < 1e-2 and len(calls) == 1 + 4
+
+
+def test_finite_differences_that_cannot_be_taken_say_why():
+    def f(x):
+        if x > 1:
+            raise ValueError("x is too large")
+        return x**2
+
+    picture = seegrad.jacobian(f, torch.tensor(1.0))
+    assert "x is too large" in picture.agreement
+    assert "finite differences could not be taken: f raised ValueError" in repr(picture)
+
+
+def test_finite_differences_drop_out_what_was_dropped_out():
+    picture = seegrad.jacobian(lambda x: torch.dropout(x, 0.5, train=True), torch.ones(8))
+    picture.asked = {"id": "1", "x": [2.0] * 8, "at": 0, "top": 0, "left": 0}
+    torch.rand(3)  # the random state moves on
+    picture.rests += 1
+    assert picture.agreement == "the last digit"
 
 
 def test_the_last_good_picture_stays():
@@ -262,7 +292,7 @@ def test_a_huge_jacobian_is_never_built():
     assert "10,000 × 10,000: 100,000,000 numbers, 400 MB in float32" in repr(picture)
     assert picture.page["size"] == [10_000, 10_000]
     assert picture.page["rows"] == ["y[0]"] and len(picture.page["columns"]) == 30
-    x = picture.page["x"]
+    x = picture.numbers["x"]
     picture.asked = {"id": "1", "x": x, "at": 0, "top": 9_990, "left": 9_980, "base": "zero"}
     assert picture.page["rows"] == ["y[9990]"]
     assert picture.v == {"base": "zero", "shown": [0.0]}

@@ -65,11 +65,16 @@ class Point:
         )
         return torch.cat([part.flatten() for part in parts])
 
-    def row(self, index: int) -> Tensor:
-        """Row ``index`` of J: v^T J with a one-hot v."""
-        v = torch.zeros_like(self.output).flatten()
-        v[index] = 1
-        return self.pull(v.reshape(self.output.shape))
+    def pull_rows(self, rows: range) -> Tensor:
+        """These rows of J, one below the other: v^T J for the one-hot v of each."""
+        v = torch.zeros_like(self.output, memory_format=torch.contiguous_format)
+        flat = v.view(-1)  # one v serves for all rows
+        pulled = []
+        for row in rows:
+            flat[row] = 1
+            pulled.append(self.pull(v))
+            flat[row] = 0
+        return torch.stack(pulled)
 
 
 def evaluate(
@@ -132,7 +137,7 @@ def jacobian_matrix(
                 return _stacked(_forward_columns(call, leaves))
             except _NoForwardModeError:
                 pass
-        return torch.stack([point.row(index) for index in range(point.rows)]).detach()
+        return point.pull_rows(range(point.rows)).detach()
 
 
 def vjp(f: Function, x: Inputs, v: Tensor, seconds: float = LIMIT) -> Tensor | tuple[Tensor, ...]:

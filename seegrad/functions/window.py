@@ -60,16 +60,25 @@ class Look:
     point: the leaves, y, and the graph between: any v^T J can still be asked of it.
     window: what of J is in ``block``, of shape (height, width).
     given: the learner's own v, of y's shape; None if there was none.
-    entrywise: whether each entry of J was compared with finite differences, or J u for one u.
-    disagreement: the largest difference that the comparison found.
+    pulled_rows: the window's rows of J in their whole length, of shape (height, columns).
+    random: torch's random state that f was called with.
     """
 
     point: Point
     window: Window
-    block: Tensor
     given: Tensor | None
-    entrywise: bool
-    disagreement: float
+    pulled_rows: Tensor
+    random: Tensor
+
+    @property
+    def block(self) -> Tensor:
+        """The entries of J in the window."""
+        return self.pulled_rows[:, self.window.columns]
+
+    @property
+    def entrywise(self) -> bool:
+        """Is each entry compared with finite differences, or J u for one u?"""
+        return self.whole and self.point.columns <= COMPARED
 
     @property
     def whole(self) -> bool:
@@ -108,20 +117,35 @@ def look(
     >>> shown.window, shown.block[2, 0].item()
     (Window(top=40, left=42, height=30, width=30), 84.0)
     """
-    leaves = fresh(*inputs, names=names)
+    leaves, random = fresh(*inputs, names=names), torch.get_rng_state()
     with asking(f, names=names) as call:
         point = evaluate(call, leaves, names)
         given = None if v is None else weights(v, point.output)
         window = frame(point.rows, point.columns, top, left)
-        rows = [point.row(index) for index in range(*window.rows.indices(point.rows))]
-        block = torch.stack([row[window.columns] for row in rows]).detach()
-        entrywise = block.shape == (point.rows, point.columns) and point.columns <= COMPARED
-        if entrywise:
-            error = block - torch.stack(list(difference_columns(call, leaves)), dim=1)
-        else:
-            along = torch.stack([row.sum() for row in rows]) / math.sqrt(point.columns)
-            error = along - difference_along(call, leaves)[window.rows]
-        return Look(point, window, block, given, entrywise, float(error.abs().max()))
+        rows = point.pull_rows(range(window.rows.start, window.rows.stop)).detach()
+        return Look(point, window, given, rows, random)
+
+
+def disagreement(f: Function, shown: Look, names: Sequence[str]) -> float:
+    """By how much do finite differences disagree with what is shown, at most?
+
+    Calls f twice for each column, or, where J is not compared entry by entry, twice in all. Raises
+    InputError if f cannot be used a step beside x.
+
+    >>> shown = look(lambda x: x**2, [torch.arange(3.0)], ["x"])
+    >>> disagreement(lambda x: x**2, shown, ["x"]) < 1e-3
+    True
+    """
+    leaves = shown.point.leaves
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(shown.random)  # what was dropped out there is dropped here
+        with asking(f, names=names) as call:
+            if shown.entrywise:
+                error = shown.block - torch.stack(list(difference_columns(call, leaves)), dim=1)
+            else:
+                along = shown.pulled_rows.sum(1) / math.sqrt(shown.point.columns)
+                error = along - difference_along(call, leaves)[shown.window.rows]
+    return float(error.abs().max())
 
 
 def frame(rows: int, columns: int, top: int, left: int) -> Window:

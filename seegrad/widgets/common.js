@@ -3,6 +3,7 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 const PATIENCE = 5000; // ms to wait for the kernel before saying that one is needed
+export const REST = 300; // ms without a change after which the hand is said to rest
 const UNANSWERED =
   "No kernel has answered for 5 seconds: it is busy, or gone. What is shown is its last answer; run the cell again for a new one.";
 const FACES = { live: "live", still: "still picture", code: "code", text: "text" };
@@ -195,8 +196,8 @@ export function dial(label, reach, act) {
   };
   const moved = (/** @type {boolean} */ settled) => () => {
     const value = Number(slider.value);
+    act(value, settled); // first, for the kernel has the longer way
     show(value);
-    act(value, settled);
   };
   slider.addEventListener("input", moved(false));
   slider.addEventListener("change", moved(true));
@@ -277,7 +278,7 @@ function panel(model, face) {
 }
 
 /** The frame a widget stands in: title, status, face switch, remark, faces. The widget fills `live`,
- *  says its `state` beside the faces, and `announce`s what a screen reader should hear.
+ *  says its `state` beside the faces, and `announce`s what a screen reader should hear once the hand rests.
  *  @param {string} widget its name, which its style sheet goes by @param {Model} model @param {HTMLElement} el */
 export function frame(widget, model, el) {
   const [title, status] = [html("div", { class: "title" }), html("span", { class: "status" })];
@@ -289,6 +290,7 @@ export function frame(widget, model, el) {
   const remark = html("p", { class: "remark" });
   const [live, other] = [html("div", { class: "live" }), html("div")];
   const voice = html("div", { class: "unseen", "aria-live": "polite" });
+  let calm = 0;
   const hold = { class: "seegrad", "data-widget": widget, role: "group", tabindex: -1, "data-lm-suppress-shortcuts": true };
   const root = html("div", hold, header, remark, live, other, voice);
   // JupyterLab takes the arrow keys from whatever has the focus, unless that very element says no
@@ -314,8 +316,12 @@ export function frame(widget, model, el) {
     root,
     live,
     state: (/** @type {string} */ text) => say(status, text),
-    announce: (/** @type {string} */ text) => say(voice, text),
+    announce(/** @type {string} */ text) {
+      clearTimeout(calm);
+      calm = setTimeout(() => say(voice, text), REST);
+    },
     close() {
+      clearTimeout(calm);
       deafen();
       root.remove();
     },

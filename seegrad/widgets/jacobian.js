@@ -1,4 +1,4 @@
-import { asker, button, dial, floats, frame, html, listen, number, put, rounded, say, typed } from "./common.js";
+import { REST, asker, button, dial, floats, frame, html, listen, number, put, rounded, say, typed } from "./common.js";
 
 // jacobian(f, x): J as a heat map, v beside its rows, v^T J under its columns.
 // J comes from PyTorch; while v is dragged, v^T J is summed here. A new x asks the kernel.
@@ -7,10 +7,10 @@ import { asker, button, dial, floats, frame, html, listen, number, put, rounded,
  * @typedef {import("./common.js").Model} Model
  * @typedef {{weights: number[], product: DataView, sum: number}} Base a whole v, as far as the window goes
  * @typedef {{code: string, size: [number, number], top: number, left: number, rows: string[], columns: string[],
- *   inputs: {name: string, shape: string}[], shape: string, x: number[], at: string, y: number[], y_text: string,
- *   y_exact: string, jacobian: DataView, bases: Record<string, Base>, entrywise: boolean, disagreement: string, remark: string}} Page
+ *   inputs: {name: string, shape: string}[], shape: string, entrywise: boolean, remark: string}} Page what stands while x moves
+ * @typedef {{x: number[], at: string, y: number[], y_text: string, y_exact: string, jacobian: DataView,
+ *   bases: Record<string, Base>}} Numbers what moves with x
  * @typedef {{base: string, shown: number[]}} V its weights on the rows shown, and the name of the rest
- * @typedef {{J: Float64Array, bases: Record<string, {weights: number[], product: Float64Array, sum: number}>}} Numbers
  */
 
 const WRITTEN = 10; // up to so many columns have room for their numbers
@@ -22,10 +22,10 @@ const PITCH = { across: 19, down: 18 }; // px from one painted entry to the next
 const COMMON_REACH = 2; // the sliders of v go from -2 to 2
 
 /** v^T J and v · y: what v's base gives, and what the rows shown add to it.
- *  @param {Page} page @param {Numbers} numbers @param {V} v */
-function product({ size, y, columns }, { J, bases }, { base, shown }) {
+ *  @param {Page} page @param {Numbers} numbers @param {Float64Array} J @param {V} v */
+function product({ size, columns }, { y, bases }, J, { base, shown }) {
   const rest = shown.length === size[0] ? undefined : bases[base];
-  const sums = rest?.product.length ? Float64Array.from(rest.product) : new Float64Array(columns.length);
+  const sums = rest?.product.byteLength ? floats(rest.product) : new Float64Array(columns.length);
   let total = rest?.sum ?? 0;
   shown.forEach((weight, i) => {
     const change = weight - (rest?.weights[i] ?? 0);
@@ -43,8 +43,8 @@ function scalar({ rows, size }, { shown }, total) {
   return `L = ${[...terms, ...more].join(" + ")} =\u00a0${number(total)}`;
 }
 
-/** Which v this is: "ones", "given", "row 3" or "custom". @param {Page} page @param {V} v */
-function kind({ top, size, bases }, { base, shown }) {
+/** Which v this is: "ones", "given", "row 3" or "custom". @param {Page} page @param {Numbers} numbers @param {V} v */
+function kind({ top, size }, { bases }, { base, shown }) {
   const all = shown.length === size[0];
   const alike = (/** @type {number[] | undefined} */ w) => !!w && w.every((weight, i) => weight === shown[i]);
   if (alike(bases.given?.weights) && (all || base === "given")) return "given";
@@ -64,8 +64,8 @@ const section = (name, heading, ...children) =>
 /** A transposed thing, without a glyph that a font may lack. */
 const transposed = () => html("span", { "aria-label": "v transposed J", role: "img" }, "v", html("sup", {}, "T"), "J");
 
-/** The sliders of x. @param {Page} page @param {(index: number, value: number) => void} act */
-function inputs({ inputs, columns, x }, act) {
+/** The sliders of x. @param {Page} page @param {number[]} x @param {(index: number, value: number) => void} act */
+function inputs({ inputs, columns }, x, act) {
   const most = reach(x);
   const dials = columns.map((name, j) => dial(name, most, (value) => act(j, value)));
   const rows = dials.map(({ element, slider }, j) => {
@@ -82,26 +82,55 @@ function inputs({ inputs, columns, x }, act) {
  *  @typedef {{cells: HTMLTableCellElement[][], fill(J: Float64Array): void, mark(i: number, j: number, title: string): void,
  *    place(event: PointerEvent): [number, number]}} Entries */
 
+/** Places for numbers that change as fast as the hand moves. They keep their size, so that the browser need not lay out
+ *  the table anew and no column sways; `--digits` says how many characters have room. @param {number} width in columns */
+function counters(width) {
+  /** @type {{nodes: HTMLElement[], digits: number}[]} */
+  const columns = Array.from({ length: width }, () => ({ nodes: [], digits: 0 }));
+  return {
+    row: () =>
+      columns.map(({ nodes }) => {
+        const node = html("span", { class: "counter" });
+        nodes.push(node);
+        return node;
+      }),
+    /** @param {HTMLElement[]} places one row or more @param {Float64Array} values */
+    write(places, values) {
+      places.forEach((node, k) => {
+        const [text, column] = [number(values[k]), columns[k % width]];
+        say(node, text);
+        if (text.length <= column.digits) return;
+        column.digits = text.length;
+        for (const other of column.nodes) other.style.setProperty("--digits", String(text.length));
+      });
+    },
+  };
+}
+
 /** How strong the colour of each entry is, from 0 to 1: its size beside the largest. @param {Float64Array} J */
 function strengths(J) {
   const most = J.reduce((a, b) => (Number.isFinite(b) ? Math.max(a, Math.abs(b)) : a), Number.MIN_VALUE);
   return J.map((value) => (Number.isNaN(value) ? 0 : Math.min(1, Math.abs(value) / most)));
 }
 
-/** A cell with a number for each entry. @param {Page} page @returns {Entries} */
-function written({ rows, columns }) {
-  const cells = rows.map(() => columns.map(() => html("td", { class: "positive", "data-entry": "" })));
+/** A cell with a number for each entry. @param {Page} page @param {ReturnType<typeof counters>} places @returns {Entries} */
+function written({ rows }, { row, write }) {
+  const numbers = rows.map(() => row());
+  const cells = numbers.map((line) => line.map((node) => html("td", { class: "positive", "data-entry": "" }, node)));
+  /** @type {Float64Array} */
+  let before = new Float64Array(0);
   /** @type {HTMLTableCellElement | undefined} */
   let marked;
   return {
     cells,
     fill(J) {
-      const strong = strengths(J);
+      write(numbers.flat(), J);
+      const [strong, known] = [strengths(J), strengths(before)];
       cells.flat().forEach((cell, k) => {
         cell.classList.toggle("negative", J[k] < 0);
-        cell.style.setProperty("--size", `${100 * strong[k]}%`);
-        say(cell, number(J[k]));
+        if (strong[k] !== known[k]) cell.style.setProperty("--size", `${100 * strong[k]}%`);
       });
+      before = J;
     },
     mark(i, j, title) {
       marked?.classList.remove("looked");
@@ -117,6 +146,13 @@ function written({ rows, columns }) {
   };
 }
 
+/** The colours that the style sheet gives a canvas to paint with. To ask has the browser style the page: not at each
+ *  step of a drag. @param {HTMLCanvasElement} canvas */
+function paints(canvas) {
+  const { color: positive, outlineColor: negative, caretColor: paper } = getComputedStyle(canvas);
+  return { positive, negative, paper };
+}
+
 /** All entries in one picture: as cells, 900 of them would take the browser several frames.
  *  @param {Page} page @returns {Entries} */
 function painted({ rows, columns }) {
@@ -126,24 +162,28 @@ function painted({ rows, columns }) {
   const frame = html("span", { class: "looked" });
   const cell = html("td", { class: "painted", rowspan: height, colspan: width }, canvas, frame);
   const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
-  /** @type {Float64Array} */
   let shown = new Float64Array(0);
+  /** @type {ReturnType<typeof paints> | undefined} */
+  let colours;
   const draw = () => {
-    const { color: positive, outlineColor: negative, caretColor: paper } = getComputedStyle(canvas);
-    const strong = strengths(shown);
-    pen.clearRect(0, 0, canvas.width, canvas.height);
-    shown.forEach((value, k) => {
-      const box = [(k % width) * across, Math.floor(k / width) * down, across - scale, down - scale];
-      pen.globalAlpha = 1;
-      pen.fillStyle = paper;
-      pen.fillRect(box[0], box[1], box[2], box[3]);
-      pen.globalAlpha = strong[k];
-      pen.fillStyle = value < 0 ? negative : positive;
-      pen.fillRect(box[0], box[1], box[2], box[3]);
+    const { positive, negative, paper } = (colours ??= paints(canvas));
+    pen.globalAlpha = 1;
+    pen.fillStyle = paper;
+    pen.fillRect(0, 0, canvas.width, canvas.height);
+    strengths(shown).forEach((strong, k) => {
+      pen.globalAlpha = strong;
+      pen.fillStyle = shown[k] < 0 ? negative : positive;
+      pen.fillRect((k % width) * across, Math.floor(k / width) * down, across, down);
     });
+    for (let j = 1; j <= width; j++) pen.clearRect(j * across - scale, 0, scale, canvas.height);
+    for (let i = 1; i <= height; i++) pen.clearRect(0, i * down - scale, canvas.width, scale);
+  };
+  const recolour = () => {
+    colours = undefined;
+    draw();
   };
   // The theme has changed the colours.
-  for (const moment of ["transitionend", "transitioncancel"]) canvas.addEventListener(moment, draw);
+  for (const moment of ["transitionend", "transitioncancel"]) canvas.addEventListener(moment, recolour);
   frame.hidden = true;
   return {
     cells: [[cell], ...rows.slice(1).map(() => [])],
@@ -172,12 +212,14 @@ function painted({ rows, columns }) {
 function table(page, act, point) {
   const { rows, columns } = page;
   const spelled = columns.length <= WRITTEN;
-  const entries = spelled ? written(page) : painted(page);
+  const places = counters(columns.length);
+  const entries = spelled ? written(page, places) : painted(page);
   const dials = rows.map((name, i) =>
     dial(`weight v of ${name}`, COMMON_REACH, (value, settled) => act(i, value, settled)),
   );
   dials.forEach(({ slider }, i) => (slider.dataset.v = rows[i]));
-  const sums = columns.map((name) => html("td", { "data-sum": name }));
+  const results = spelled ? places.row() : [];
+  const sums = columns.map((name, j) => html("td", { "data-sum": name }, ...(spelled ? [results[j]] : [])));
   const head = html(
     "tr",
     {},
@@ -190,13 +232,8 @@ function table(page, act, point) {
   );
   const names = page.inputs.map(({ name }) => `${name}.grad`).join(", ");
   const label = html("th", { scope: "row", colspan: 2, class: "gradient" }, transposed(), ` = ${names}`);
-  const grid = html(
-    "table",
-    {},
-    html("thead", {}, head),
-    html("tbody", {}, ...body),
-    html("tfoot", {}, html("tr", {}, label, ...sums)),
-  );
+  const foot = html("tr", {}, label, ...sums);
+  const grid = html("table", {}, html("thead", {}, head), html("tbody", {}, ...body), html("tfoot", {}, foot));
   const element = html("div", { class: "matrix", tabindex: 0, role: "group", "aria-label": "Jacobian" }, grid);
   element.classList.toggle("coloured", !spelled);
   element.classList.toggle("tight", spelled && columns.length > 8);
@@ -237,11 +274,12 @@ function table(page, act, point) {
     /** @param {V} v @param {Float64Array} result */
     weigh({ shown }, result) {
       shown.forEach((weight, i) => dials[i].show(weight));
+      if (spelled) places.write(results, result);
       const strong = strengths(result);
       result.forEach((sum, j) => {
-        if (spelled) say(sums[j], number(sum));
-        else sums[j].ariaLabel = number(sum);
         sums[j].title = `${columns[j]}: ${sum}`;
+        if (spelled) return;
+        sums[j].ariaLabel = number(sum);
         sums[j].classList.toggle("below", sum < 0);
         sums[j].style.setProperty("--size", `${100 * strong[j]}%`);
       });
@@ -249,15 +287,15 @@ function table(page, act, point) {
   };
 }
 
-/** Buttons that set v: ones, your v, one row, custom.
- *  @param {Page} page @param {{ones(): void, given(): void, row(index: number): void, custom(): void}} acts */
-function choice({ size, bases }, acts) {
+/** Buttons that set v: ones, your v, one row, custom. @param {Page} page @param {boolean} given whether there is a v of yours
+ *  @param {{ones(): void, given(): void, row(index: number): void, custom(): void}} acts */
+function choice({ size }, given, acts) {
   /** @type {Map<string, HTMLButtonElement>} */
   const buttons = new Map();
   const add = (/** @type {string} */ name, /** @type {() => void} */ act, label = name) =>
     buttons.set(name, button(label, act, { "data-choice": name }));
   if (size[0] > 1) add("ones", acts.ones);
-  if (bases.given) add("given", acts.given, "your v");
+  if (given) add("given", acts.given, "your v");
   for (let i = 0; i < size[0] && size[0] <= BUTTONS; i++) add(`row ${i}`, () => acts.row(i));
   add("custom", acts.custom);
   const field = html("input", {
@@ -327,27 +365,20 @@ function shapesTold(shape, inputs) {
   return `${v}, the result has a part for each input: ${inputs.map((x) => `${x.name} ${x.shape}`).join(", ")}.`;
 }
 
-/** What the numbers mean. */
-function notes() {
+/** What the numbers mean. @param {Page} page */
+function notes({ entrywise, shape, inputs }) {
   const scalar = html("div", { class: "scalar" });
   const agreement = html("div", { class: "agreement" });
-  const rule = html("p", { class: "rule" });
+  const never = " never builds J: it computes this one row vector. ";
+  const rule = html("p", { class: "rule" }, html("code", {}, "y.backward(v)"), never, shapesTold(shape, inputs));
   const same = section("same", ["the same gradient, said as a scalar"], scalar);
-  const compared = html("span");
-  const check = section("check", [compared], agreement);
-  const element = html("div", { class: "notes" }, same, rule, check);
-  let told = "";
-  /** @param {Page} page */
-  const fill = ({ disagreement, entrywise, shape, inputs }) => {
-    say(compared, `finite differences ${entrywise ? "" : "that move all of x alike "}agree to`);
-    say(agreement, disagreement === "0" ? "the last digit" : disagreement);
-    const shapes = shapesTold(shape, inputs);
-    if (told === shapes) return;
-    told = shapes;
-    const never = " never builds J: it computes this one row vector. ";
-    rule.replaceChildren(html("code", {}, "y.backward(v)"), never, shapes);
+  const check = section("check", [`finite differences ${entrywise ? "" : "that move all of x alike "}agree to`], agreement);
+  const moving = "…"; // they cost calls of f, so they are taken when x rests
+  return {
+    element: html("div", { class: "notes" }, same, rule, check),
+    agree: (/** @type {string} */ text) => say(agreement, text || moving),
+    weigh: (/** @type {string} */ text) => say(scalar, text),
   };
-  return { element, fill, weigh: (/** @type {string} */ text) => say(scalar, text) };
 }
 
 /** All numbers of a small J in one line. @param {Page} page @param {Float64Array} J @param {V} v @param {Float64Array} sums */
@@ -366,9 +397,9 @@ function tableWidth({ rows, columns }) {
 }
 
 /** One layout of the live view: it lasts as long as the rows and columns are the same.
- *  @param {Page} page @param {{x(index: number, value: number): void, v(v: V, settled: boolean): void,
+ *  @param {Page} page @param {Numbers} numbers @param {{x(index: number, value: number): void, v(v: V, settled: boolean): void,
  *    row(index: number): void, go(top: number, left: number): void, v_now(): V}} acts */
-function layout(page, acts) {
+function layout(page, numbers, acts) {
   /** @type {V | undefined} */
   let dragged;
   const readout = html("p", { class: "readout" });
@@ -377,16 +408,16 @@ function layout(page, acts) {
     { class: "source", tabindex: 0, role: "group", "aria-label": "f" },
     html("code", {}, page.code),
   );
-  const x = inputs(page, acts.x);
+  const x = inputs(page, numbers.x, acts.x);
   const y = html("div", { class: "value" });
   const output = section(
     "output",
     [`y = f(${page.inputs.map(({ name }) => name).join(", ")}) (output, ${page.shape})`],
     y,
   );
-  const pick = choice(page, {
+  const pick = choice(page, !!numbers.bases.given, {
     ones: () => acts.v({ base: "ones", shown: page.rows.map(() => 1) }, true),
-    given: () => acts.v({ base: "given", shown: page.bases.given.weights }, true),
+    given: () => acts.v({ base: "given", shown: numbers.bases.given.weights }, true),
     custom: () => dragged && acts.v(dragged, true),
     row: acts.row,
   });
@@ -399,39 +430,34 @@ function layout(page, acts) {
     },
     (text) => say(readout, text),
   );
-  const aside = notes();
+  const aside = notes(page);
   const summary = html("p", { class: "summary" });
   const left = html("div", { class: "left" }, x.element, output, pick.element);
   const middle = html("div", { class: "middle" }, pager(page, acts.go), grid.element, readout);
   const body = html("div", { class: "explorer" }, left, middle, aside.element);
   body.classList.toggle("stacked", tableWidth(page) > MIDDLE);
-  /** @type {Numbers} */
-  let numbers;
+  let J = floats(numbers.jacobian);
   return {
     elements: [code, body, summary],
-    /** @param {Page} now @param {boolean} moving whether a slider of x is ahead of it */
+    /** @param {Numbers} now @param {boolean} moving whether a slider of x is ahead of it */
     fill(now, moving) {
-      page = now;
-      const bases = Object.entries(page.bases).map(([name, base]) => [
-        name,
-        { ...base, product: floats(base.product) },
-      ]);
-      numbers = { J: floats(page.jacobian), bases: Object.fromEntries(bases) };
-      if (!moving) x.show(page.x);
-      say(y, page.y_text);
-      y.title = page.y_exact;
-      grid.fill(numbers.J);
-      aside.fill(page);
+      numbers = now;
+      J = floats(now.jacobian);
+      if (!moving) x.show(now.x);
+      say(y, now.y_text);
+      y.title = now.y_exact;
+      grid.fill(J);
     },
+    agree: aside.agree,
     /** @param {V} v */
     weigh(v) {
-      const { sums, total } = product(page, numbers, v);
+      const { sums, total } = product(page, numbers, J, v);
       grid.weigh(v, sums);
       aside.weigh(scalar(page, v, total));
-      const now = kind(page, v);
+      const now = kind(page, numbers, v);
       if (now === "custom") dragged = v;
       pick.show(now, dragged !== undefined);
-      say(summary, sentence(page, numbers.J, v, sums));
+      say(summary, sentence(page, J, v, sums));
       summary.hidden = !summary.textContent;
       return { now, sums };
     },
@@ -443,19 +469,31 @@ function render({ model, el }) {
   const stage = frame("jacobian", model, el);
   const trouble = html("p", { class: "problem trouble", role: "status" });
   const { ask, busy, close } = asker(model, (sentence) => {
-    say(trouble, sentence && `${sentence} The picture is for ${page().at}.`);
+    say(trouble, sentence && `${sentence} The picture is for ${numbers().at}.`);
     trouble.hidden = !sentence;
+    compare();
   });
   trouble.hidden = true;
   const stand = html("div", { class: "page" });
   stage.live.append(trouble, stand);
   const page = () => /** @type {Page} */ (model.get("page"));
+  const numbers = () => /** @type {Numbers} */ (model.get("numbers"));
   const v = () => /** @type {V} */ (model.get("v"));
   /** @type {ReturnType<typeof layout> | undefined} */
   let current;
-  let built = "";
+  /** @type {Page | undefined} */
+  let built;
   /** @type {number[]} */
   let x = [];
+
+  let rest = 0;
+  /** Once x rests, J is compared with finite differences. */
+  const compare = () => {
+    const agreement = model.get("agreement");
+    current?.agree(agreement);
+    clearTimeout(rest);
+    if (!agreement) rest = setTimeout(() => busy() || put(model, "rests", model.get("rests") + 1), REST);
+  };
 
   /** @param {{top?: number, left?: number, base?: string}} wish */
   const request = (wish = {}) => ask({ x, at: page().left, top: page().top, left: page().left, ...wish });
@@ -483,13 +521,13 @@ function render({ model, el }) {
     else stage.announce(`v is ${now}, over ${columns.length} columns`);
   };
   const show = () => {
-    const { rows, columns, size, top, left, code, shape } = page();
+    const { rows, size, top } = page();
     if (!rows) return;
-    const structure = JSON.stringify([rows, columns, size, top, left, code, shape]);
-    if (!busy() || structure !== built) x = [...page().x];
-    if (structure !== built) {
-      built = structure;
-      current = layout(page(), {
+    const anew = page() !== built;
+    if (!busy() || anew) x = [...numbers().x];
+    if (anew) {
+      built = page();
+      current = layout(built, numbers(), {
         x(index, value) {
           x[index] = value;
           request();
@@ -501,7 +539,7 @@ function render({ model, el }) {
       });
       stand.replaceChildren(...current.elements);
     }
-    current?.fill(page(), busy());
+    current?.fill(numbers(), busy());
     stage.state(`J is ${size.map((count) => count.toLocaleString("en")).join(" × ")}`);
     weigh();
     if (wanted >= 0) {
@@ -510,9 +548,15 @@ function render({ model, el }) {
       if (index >= top && index < top + rows.length) read(index);
     }
   };
-  const deafen = listen(model, { page: show, v: weigh });
+  const moved = () => {
+    show();
+    compare();
+  };
+  const deafen = listen(model, { page: show, numbers: moved, v: weigh, agreement: compare });
   show();
+  current?.agree(model.get("agreement"));
   return () => {
+    clearTimeout(rest);
     deafen();
     close();
     stage.close();

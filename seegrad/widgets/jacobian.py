@@ -17,7 +17,7 @@ from seegrad.errors import InputError
 from seegrad.functions.asking import Function, element
 from seegrad.functions.definition import Definition, define, parameter_names
 from seegrad.functions.derivatives import Inputs, element_names, separate
-from seegrad.functions.window import WHOLE, Look, look, size_in_words
+from seegrad.functions.window import WHOLE, Look, disagreement, look, size_in_words
 from seegrad.recording import unrecorded
 from seegrad.recording.snapshot import COMPLETE
 from seegrad.widgets.common import (
@@ -35,22 +35,29 @@ WRITTEN = 10
 """Up to this many columns have room for their numbers; beyond, colour and tooltips tell."""
 
 Page = dict[str, Any]
+"""A part of what the page gets, as JSON and bytes."""
 
 
 class Jacobian(AnsweringPicture):
     """The widget that ``seegrad.jacobian`` returns.
 
-    ``page`` is what it shows at the present x. ``v`` is the upstream gradient: its weights on the
-    rows ``shown``, and on all others those of its ``base``: "ones", "given" (your v) or "zero".
-    A question has the new values ``x`` of the columns from ``at`` on, and the first row and column
-    to show, ``top`` and ``left``.
+    ``page`` is what stands while x moves: the names and the shapes; ``numbers`` is what moves with
+    it. ``v`` is the upstream gradient: its weights on the rows ``shown``, and on all others those
+    of its ``base``: "ones", "given" (your v) or "zero". A question has the new values ``x`` of the
+    columns from ``at`` on, and the first row and column to show, ``top`` and ``left``.
+
+    ``agreement`` says how well finite differences agree with J; "" while x moves, for they cost
+    many calls of f. The page counts ``rests`` up when x rests, and they are taken.
     """
 
     _esm = script("jacobian")
     _css = style("jacobian", "source")
 
     page = traitlets.Dict().tag(sync=True)
+    numbers = traitlets.Dict().tag(sync=True)
     v = traitlets.Dict().tag(sync=True)
+    agreement = traitlets.Unicode().tag(sync=True)
+    rests = traitlets.Int().tag(sync=True, echo_update=False)
 
     def __init__(
         self, f: Function | None = None, x: Inputs = (), v: Tensor | None = None, **traits: Any
@@ -68,7 +75,9 @@ class Jacobian(AnsweringPicture):
             self.problem = self.alt = str(problem)
             return
         self._definition = define(f)
+        self.page = _page(self._look, self._names, self._definition)
         self._show(base="ones" if v is None else "given")
+        self._compare()
 
     @unrecorded
     def answer(self, question: dict[str, Any]) -> None:
@@ -76,12 +85,11 @@ class Jacobian(AnsweringPicture):
         inputs = self._moved(question["x"], int(question["at"]))
         top, left = int(question["top"]), int(question["left"])
         before = self._look
-        self._look = look(self._f, inputs, self._names, self._given, top, left)
+        self._look = now = look(self._f, inputs, self._names, self._given, top, left)
         self._inputs = inputs
-        same_rows = (before.y.shape, before.window.rows) == (
-            self._look.y.shape,
-            self._look.window.rows,
-        )
+        if (before.y.shape, before.window) != (now.y.shape, now.window):
+            self.page = _page(now, self._names, self._definition)
+        same_rows = (before.y.shape, before.window.rows) == (now.y.shape, now.window.rows)
         self._show(base=question.get("base", "" if same_rows else "ones"))
 
     @unrecorded
@@ -92,7 +100,8 @@ class Jacobian(AnsweringPicture):
     @unrecorded
     def words(self) -> str:
         """The text equivalent."""
-        return "\n".join(_lines(self._look, self._v(), self._names, self._definition))
+        lines = _lines(self._look, self._v(), self._names, self._definition)
+        return "\n".join([*lines, _comparison(self._look, self._differences())])
 
     @unrecorded
     def script(self) -> str:
@@ -113,13 +122,29 @@ class Jacobian(AnsweringPicture):
         return tuple(part.reshape(leaf.shape).to(leaf.dtype) for part, leaf in pairs)
 
     def _show(self, base: str) -> None:
-        """Set the page; a ``base`` other than "" is a new v."""
+        """Set the numbers; a ``base`` other than "" is a new v."""
+        self._compared: float | str | None = None
         with self.hold_sync():
-            self.page = _page(self._look, self._names, self._definition)
+            self.numbers = _numbers(self._look, self._names)
+            self.agreement = ""
             if base:
                 weights = _base(self._look, base).flatten()[self._look.window.rows]
                 self.v = {"base": base, "shown": weights.tolist()}
             self.refresh()
+
+    @traitlets.observe("rests")
+    @unrecorded
+    def _compare(self, _change: dict[str, Any] | None = None) -> None:
+        self.agreement = _agreement(self._differences())
+
+    def _differences(self) -> float | str:
+        """By how much finite differences disagree with J, or the sentence why there are none."""
+        if self._compared is None:
+            try:
+                self._compared = disagreement(self._f, self._look, self._names)
+            except InputError as problem:
+                self._compared = str(problem)
+        return self._compared
 
     @traitlets.observe("v")
     def _reweighed(self, _change: dict[str, Any]) -> None:
@@ -193,16 +218,21 @@ def _page(shown: Look, names: tuple[str, ...], definition: Definition) -> Page:
             for name, leaf in zip(names, point.leaves, strict=True)
         ],
         "shape": formatting.shape(shown.y.shape),
+        "entrywise": shown.entrywise,
+        "remark": _size(shown),
+    }
+
+
+def _numbers(shown: Look, names: tuple[str, ...]) -> Page:
+    window = shown.window
+    return {
         "x": shown.x[window.columns].tolist(),
-        "at": _at(names, point.leaves),
+        "at": _at(names, shown.point.leaves),
         "y": shown.y.flatten()[window.rows].tolist(),
         "y_text": formatting.array(shown.y),
         "y_exact": formatting.exact(shown.y),
         "jacobian": packed(shown.block),
         "bases": _bases(shown),
-        "entrywise": shown.entrywise,
-        "disagreement": formatting.number(float(f"{shown.disagreement:.1g}")),
-        "remark": _size(shown),
     }
 
 
@@ -216,6 +246,13 @@ def _column(index: int, names: tuple[str, ...], leaves: tuple[Tensor, ...]) -> s
             return element(name, index, leaf.shape)
         index -= leaf.numel()
     raise IndexError(index)
+
+
+def _agreement(differences: float | str) -> str:
+    """How well finite differences agree, in one digit; or why there are none."""
+    if isinstance(differences, str):
+        return differences
+    return formatting.number(float(f"{differences:.1g}")) if differences else "the last digit"
 
 
 def _bases(shown: Look) -> dict[str, Page]:
@@ -285,8 +322,13 @@ def _lines(shown: Look, v: Tensor, names: tuple[str, ...], definition: Definitio
     grads = ", ".join(f"{name}.grad" for name in names)
     yield f"v^T J = {product}, shape {shapes} as {inputs}: what y.backward(v) adds to {grads}"
     yield f"L = v · y = {total} is the scalar that it is the gradient of"
+
+
+def _comparison(shown: Look, differences: float | str) -> str:
+    if isinstance(differences, str):
+        return f"finite differences could not be taken: {differences}"
     compared = "J" if shown.entrywise else "J u, u moving all of x alike,"
-    yield f"finite differences agree with {compared} to {_order(shown.disagreement)}"
+    return f"finite differences agree with {compared} to {_order(differences)}"
 
 
 def _parted(flat: Tensor, leaves: tuple[Tensor, ...]) -> str:

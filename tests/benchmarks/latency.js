@@ -68,10 +68,15 @@ async function time(contender, cell, step) {
   return performance.now() - began;
 }
 
-/** Waits for the kernel, and a little longer, so that one event's rest does not delay the next. */
+const idle = () => new Promise(requestIdleCallback);
+
+/** Waits for the kernel and for the page, which has scrolled to the cell, so that neither one contender's rest nor
+ *  the way to the next delays what is timed. */
 async function rest(cell) {
   cell.scrollIntoView({ block: "center" });
   const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+  await frame();
+  await idle();
   do await new Promise((resolve) => setTimeout(resolve, 25 + 10 * Math.random()));
   while (kernel.status !== "idle");
 }

@@ -31,6 +31,11 @@ def f(x):
     return x * x
 """
 
+TOO_LONG = """
+(widget) => [...widget.querySelectorAll(".counter")]
+  .filter((place) => place.scrollWidth > place.clientWidth).map((place) => place.textContent)
+"""
+
 HOSTILE = 'lambda x: x * len("<img src=x onerror=alert(1)>")'
 
 
@@ -74,6 +79,11 @@ def entries(widget: Locator) -> Locator:
 
 def sums(widget: Locator) -> Locator:
     return widget.locator("[data-sum]")
+
+
+def agreement(widget: Locator) -> Locator:
+    """How well finite differences agree."""
+    return widget.locator(".agreement")
 
 
 def slider(widget: Locator, name: str) -> Locator:
@@ -132,6 +142,7 @@ def test_ten_random_settings_agree_with_torch(notebook: NotebookPage) -> None:
         expect(entries(widget)).to_have_text([number(e) for e in J.flatten().tolist()])
         product = torch.tensor(v, dtype=torch.float64) @ J
         expect(sums(widget)).to_have_text([number(e) for e in product.tolist()])
+        assert widget.evaluate(TOO_LONG) == [], "a number is longer than its place"
 
 
 def test_dragging_v_by_mouse_changes_the_sum_before_the_button_is_released(
@@ -158,6 +169,7 @@ def test_dragging_x_by_mouse_asks_torch(notebook: NotebookPage) -> None:
     notebook.page.mouse.up()
     x = float(slider(widget, "x[1]").input_value())
     assert abs(x) < 0.5
+    expect(agreement(widget)).to_have_text(re.compile(r"^\d"))
     expect(entries(widget).last).to_have_text(number(float(3 * torch.tensor(x) ** 2)))
 
 
@@ -187,13 +199,14 @@ def test_while_one_question_is_under_way_only_the_newest_waits(notebook: Noteboo
         " node.dispatchEvent(new Event('input', { bubbles: true })); } }"
     )
     expect(entries(widget)).to_have_text(["2.4"])
+    expect(agreement(widget)).not_to_have_text("…")
     place = notebook.cell_ids().index("count")
     notebook.page.evaluate(
         "i => void (jupyterapp.shell.currentWidget.content.activeCellIndex = i)", place
     )
     notebook.command("notebook:run-cell")
-    # the first look, the first question and the newest: each calls f three times
-    expect(notebook.output("count")).to_have_text(re.compile(r"^\s*[69]\s*$"))
+    # once each: the first look, the first question and the newest; twice: the differences at rest
+    expect(notebook.output("count")).to_have_text(re.compile(r"^\s*7\s*$"))
 
 
 def test_what_cannot_be_computed_is_said_and_the_picture_stays(notebook: NotebookPage) -> None:
@@ -205,6 +218,7 @@ def test_what_cannot_be_computed_is_said_and_the_picture_stays(notebook: Noteboo
     expect(trouble).to_contain_text("x[0] is inf")
     expect(trouble).to_contain_text("The picture is for x = [1, 2]")
     expect(entries(widget)).to_have_text(["2", "0", "0", "12"])
+    expect(agreement(widget)).to_have_text(re.compile(r"^\d"))
     field(widget, "x[0]").fill("3")
     field(widget, "x[0]").press("Enter")
     expect(entries(widget)).to_have_text(["6", "0", "0", "12"])
