@@ -52,10 +52,13 @@ export function formula(mathml, latex) {
   return plain ? document.importNode(math, true) : html("span", { class: "latex" }, latex);
 }
 
-/** Replaces the text only if it changed: a screen reader and the layout are left alone.
+/** Replaces the text only if it changed: a screen reader and the layout are left alone. A text that stands there is
+ *  changed in place, which spares the browser a new box.
  *  @param {Element} node @param {string} text */
 export function say(node, text) {
-  if (node.textContent !== text) node.textContent = text;
+  const { firstChild, childNodes } = node;
+  if (!(firstChild instanceof Text) || childNodes.length > 1) node.textContent = text;
+  else if (firstChild.data !== text) firstChild.data = text;
 }
 
 /** Sets a trait here and in the kernel. @param {Model} model @param {string} trait @param {any} value */
