@@ -35,6 +35,13 @@ def test_trying_accumulates_on_a_copy_as_pytorch_does(x):
     assert torch.equal(x.grad, before)
 
 
+def test_the_sum_names_its_entries_so_that_none_reads_as_a_number_added(x):
+    picture = seegrad.ledger(x)
+    assert "x.grad is the sum of what entries 1 and 2 brought." in picture.text
+    picture.try_("backward")
+    assert "x.grad is the sum of what entries 1, 2 and 3 brought." in picture.text
+
+
 def test_zeroing_and_forgetting_empty_the_sum(x):
     account = Account(x, {})
     assert len(account.parts) == 2
