@@ -55,7 +55,7 @@ def test_it_adds_up_as_pytorch_does(widget: Locator) -> None:
 def test_a_block_names_its_entry_and_holds_the_name(widget: Locator) -> None:
     """A bare number in it read as the block's height."""
     name = widget.locator(".stacks .entry").first
-    expect(name).to_have_text("entry 1")
+    expect(name).to_have_text("entry 2")  # x[0] got nothing from the first
     words, block = name.bounding_box(), widget.locator(".stacks .block").first.bounding_box()
     assert words and block and words["width"] < block["width"]
 
