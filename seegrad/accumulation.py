@@ -153,24 +153,43 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
     return a.shape == b.shape and torch.allclose(a, b, rtol=0, atol=0, equal_nan=True)
 
 
-def _next_backward(leaf: Tensor, names: Names, watcher: Recorder) -> tuple[str, str, Tensor | None]:
-    """The backward call to try, as code, what it starts from, and what it brings to ``leaf``.
+Call = tuple[str, str, Tensor | None]
+"""A backward call to try, as code, what it starts from, and what it brings to the leaf."""
 
-    That is the call on the newest one-element result computed from the leaf; if none is alive,
-    the last call the learner made.
+
+def _next_backward(leaf: Tensor, names: Names, watcher: Recorder) -> Call:
+    """The backward call to try.
+
+    That is the call on the newest one-element result computed from the leaf that has a name; if
+    none is alive, the last call the learner made; if there is none, that on a nameless result.
     """
+    results = _newest_results(watcher)
+    named = [result for result in results if id(result) in names]
+    return (
+        _call_on(named, leaf, names, watcher)
+        or _last_call(watcher.grad_events(leaf))
+        or _call_on(results, leaf, names, watcher)
+        or ("y.backward()", "", None)
+    )
+
+
+def _call_on(results: list[Tensor], leaf: Tensor, names: Names, watcher: Recorder) -> Call | None:
     edge = get_gradient_edge(leaf).node
-    for result in _newest_results(watcher):
+    for result in results:
         if edge in walk([get_gradient_edge(result).node]):
             gradient = _gradient(result, leaf)
             if gradient is not None:
                 op = watcher.value(result).op
                 call = f"{names.get(id(result), 'y')}.backward()"
                 return call, op.text if op is not None else "", keep(gradient)
-    for event in reversed(watcher.grad_events(leaf)):
+    return None
+
+
+def _last_call(events: list[GradEvent]) -> Call | None:
+    for event in reversed(events):
         if event.kind == "backward" and event.added is not None and event.site is not None:
             return event.site.statement, event.root, event.added
-    return "y.backward()", "", None
+    return None
 
 
 def _newest_results(watcher: Recorder) -> list[Tensor]:

@@ -35,6 +35,35 @@ def test_trying_accumulates_on_a_copy_as_pytorch_does(x):
     assert torch.equal(x.grad, before)
 
 
+def test_the_sum_names_its_entries_so_that_none_reads_as_a_number_added(x):
+    picture = seegrad.ledger(x)
+    assert "x.grad is the sum of what entries 1 and 2 brought." in picture.text
+    picture.try_("backward")
+    assert "x.grad is the sum of what entries 1, 2 and 3 brought." in picture.text
+
+
+def test_a_nameless_piece_of_a_vector_is_not_taken_for_the_result():
+    """The vector's graph keeps its pieces alive, and each has one element."""
+    v = torch.tensor([0.0, 1.0])
+    with seegrad.record():
+        x = torch.tensor([1.0, 2.0], requires_grad=True)
+        y = torch.stack([x[0] * x[1], x[1] ** 2])
+        y.backward(v, retain_graph=True)
+    account = Account(x, {id(x): "x", id(y): "y"})
+    assert account.call == "y.backward(v, retain_graph=True)"
+    account.backward()
+    assert account.grad.tolist() == [0, 8]
+
+
+def test_a_nameless_result_can_be_tried_before_any_call():
+    with seegrad.record():
+        x = torch.arange(3.0, requires_grad=True)
+        losses = [x.sum()]
+    account = Account(x, {id(x): "x", id(losses): "losses"})
+    account.backward()
+    assert account.grad.tolist() == [1, 1, 1]
+
+
 def test_zeroing_and_forgetting_empty_the_sum(x):
     account = Account(x, {})
     assert len(account.parts) == 2

@@ -9,8 +9,8 @@ import { button, frame, html, listen, put, svg } from "./common.js";
  *   actions: {action: string, label: string, ready: boolean}[]}} Page
  */
 
-const COLUMN = 64; // px from bar to bar
-const BAR = 40;
+const COLUMN = 76; // px from bar to bar
+const BAR = 56; // px; holds the words "entry 12"
 const HEIGHT = 150; // px that the tallest stack takes
 const MARGIN = 24; // px above and below, for the totals and the names
 
@@ -53,7 +53,7 @@ function stacks({ name, bars, summary }) {
       if (value < 0) down += size;
       const shade = parts.findIndex((part) => part.number === number) % 2 ? "block other" : "block";
       drawing.append(svg("rect", { class: shade, x: left, y, width: BAR, height: size }, svg("title", {}, `entry ${number}: ${brought}`)));
-      if (size > 16) drawing.append(svg("text", { class: "entry", x: left + BAR / 2, y: y + size / 2 }, String(number)));
+      if (size > 16) drawing.append(svg("text", { class: "entry", x: left + BAR / 2, y: y + size / 2 }, `entry ${number}`));
     }
     drawing.append(
       svg("text", { class: "total", x: left + BAR / 2, y: total >= 0 ? up - 10 : down + 12, "data-total": element }, text),

@@ -100,7 +100,7 @@ def ledger(x: Tensor) -> Ledger:
       0. before any backward: None
       1. y.backward() from torch.dot(x, x) adds [0, 2, 4, 6]: x.grad is [0, 2, 4, 6]
       2. y.backward() from torch.dot(x, x) adds [0, 2, 4, 6]: x.grad is [0, 4, 8, 12] (a copy)
-    x.grad is the sum of 2 contributions: 1 + 2
+    x.grad is the sum of what entries 1 and 2 brought.
     """
     names = names_in_reach()
     try:
@@ -203,7 +203,8 @@ def _summary(account: Account) -> str:
         return f"{name}.grad is all zeros: the memory is there, and nothing is in it."
     if len(numbers) == 1:
         return f"{name}.grad is what entry {numbers[0]} brought, and nothing else."
-    return f"{name}.grad is the sum of {len(numbers)} contributions: {' + '.join(numbers)}"
+    listed = f"{', '.join(numbers[:-1])} and {numbers[-1]}"
+    return f"{name}.grad is the sum of what entries {listed} brought."
 
 
 def _lines(account: Account) -> Iterator[str]:

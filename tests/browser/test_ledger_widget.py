@@ -52,6 +52,14 @@ def test_it_adds_up_as_pytorch_does(widget: Locator) -> None:
     assert totals(widget) == ["1", "3", "5", "7"]
 
 
+def test_a_block_names_its_entry_and_holds_the_name(widget: Locator) -> None:
+    """A bare number in it read as the block's height."""
+    name = widget.locator(".stacks .entry").first
+    expect(name).to_have_text("entry 2")  # x[0] got nothing from the first
+    words, block = name.bounding_box(), widget.locator(".stacks .block").first.bounding_box()
+    assert words and block and words["width"] < block["width"]
+
+
 def test_what_is_tried_is_said_to_be_on_a_copy(widget: Locator) -> None:
     press(widget, "backward", 3)
     expect(widget.locator('[data-entry="3"]')).to_contain_text("tried on a copy")

@@ -19,7 +19,7 @@ Point = tuple[float, float]
 
 def main() -> None:
     """Draw each picture into chapters/images."""
-    for name, draw, size in (("paths", paths, (8, 3)), ("shapes", shapes, (8, 2.8))):
+    for name, draw, size in (("paths", paths, (8, 3)), ("shapes", shapes, (7.7, 2.6))):
         figure = sheet(draw, size)
         figure.savefig(CHAPTERS / "images" / f"{name}.png", metadata={"Software": None})
         print(f"chapters/images/{name}.png")
@@ -53,14 +53,14 @@ def paths(axes: Axes) -> None:
 
 def shapes(axes: Axes) -> None:
     """Which sides of v, J and v^T J have the same length?"""
-    grid(axes, (0.9, 1.5), (3, 1), ORANGE, "$\\mathbf{v}^\\top$")
-    write(axes, (2.65, 1.7), "·", GREY)
-    grid(axes, (3.2, 1.1), (4, 3), GREY, "$J$")
-    write(axes, (5.3, 1.7), "=", GREY)
-    grid(axes, (5.8, 1.5), (4, 1), ORANGE, "$\\mathbf{v}^\\top J$")
-    write(axes, (1.5, 0.6), "$m$: as y", GREY)
-    write(axes, (4, 0.6), "$m$ rows, $n$ columns", GREY)
-    write(axes, (6.6, 0.6), "$n$: as x", GREY)
+    grid(axes, (0.4, 1.2), (3, 1), ORANGE, "$\\mathbf{v}^\\top$")
+    grid(axes, (3, 0.8), (4, 3), GREY, "$J$")
+    write(axes, (5.2, 1.4), "=", GREY)
+    grid(axes, (5.7, 1.2), (4, 1), ORANGE, "$\\mathbf{v}^\\top J$")
+    span(axes, (0.4, 1.05), (1.6, 1.05), (1, 0.75), "$m$, as y")
+    span(axes, (2.85, 0.8), (2.85, 2), (2.4, 1.4), "$m$")
+    span(axes, (3, 0.65), (4.6, 0.65), (3.8, 0.35), "$n$")
+    span(axes, (5.7, 1.05), (7.3, 1.05), (6.5, 0.75), "$n$, as x")
 
 
 def box(axes: Axes, centre: Point, text: str, ink: str) -> None:
@@ -98,6 +98,23 @@ def grid(axes: Axes, corner: Point, size: tuple[int, int], ink: str, name: str) 
             place = (corner[0] + side * column, corner[1] + side * row)
             axes.add_patch(Rectangle(place, side, side, fill=False, edgecolor=ink, lw=1.6))
     write(axes, (corner[0] + side * size[0] / 2, corner[1] + side * size[1] + 0.25), name, ink)
+
+
+def span(axes: Axes, start: Point, end: Point, place: Point, name: str) -> None:
+    """How long one side of a matrix is: a line along it with a stop at each end, and a name."""
+    axes.add_patch(
+        FancyArrowPatch(
+            start,
+            end,
+            arrowstyle="|-|,widthA=0.25,widthB=0.25",
+            mutation_scale=18,
+            shrinkA=0,
+            shrinkB=0,
+            linewidth=1.4,
+            color=GREY,
+        )
+    )
+    write(axes, place, name, GREY)
 
 
 def write(axes: Axes, place: Point, text: str, ink: str) -> None:
