@@ -164,7 +164,7 @@ def test_memory_is_shown_when_asked_for_and_not_before():
     coloured = seegrad.graph(y, memory=True)
     anyway = "16 bytes more (*) are leaves and inputs, alive anyway"
     assert repr(coloured).splitlines()[-4:] == [
-        f"saved for backward: 16 bytes that only this graph keeps alive; {anyway}",
+        f"saved for backward: 16 bytes that this graph keeps alive; {anyway}",
         "  x.exp(): 16 bytes",
         "  … * x: 16 bytes + 16 bytes*",
         "  ….sum(): nothing saved",

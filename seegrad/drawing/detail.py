@@ -53,7 +53,7 @@ def _saved_text(kept: int, alive: int) -> str:
 
 def _total_text(kept: int, alive: int) -> str:
     anyway = f"; {size(alive)} more (*) are leaves and inputs, alive anyway" if alive else ""
-    return f"saved for backward: {size(kept)} that only this graph keeps alive{anyway}"
+    return f"saved for backward: {size(kept)} that this graph keeps alive{anyway}"
 
 
 def detail(node: Node, members: tuple[Vertex, ...], weights: Memory) -> Detail:
