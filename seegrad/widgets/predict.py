@@ -15,19 +15,9 @@ import traitlets
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from seegrad.course.answers import NONE, RUNS, Answer, Kind, observe, parse
 from seegrad.course.next_cell import NextCell, Outcome
-from seegrad.course.predictions import (
-    NONE,
-    RUNS,
-    Answer,
-    Comparison,
-    Kind,
-    compare,
-    misconception,
-    observe,
-    option_meaning,
-    parse,
-)
+from seegrad.course.predictions import Comparison, compare, misconception
 from seegrad.errors import InputError
 from seegrad.functions.asking import limited
 from seegrad.functions.definition import define
@@ -131,8 +121,7 @@ class Prediction(AnsweringPicture):
             self._show("shown", actual=actual.text, said=[self._because])
             return
         known = ""
-        yours = option_meaning(self._yours, actual) if self.kind == "choice" else self._yours
-        self._compared = compare(yours, actual)
+        self._compared = compare(self._yours, actual)
         if not self._compared.right:
             known = misconception(self._yours, self._mistakes, _kind(self.kind))
         message = asdict(self._compared)
@@ -213,8 +202,7 @@ def predict(
     try:
         _require_question(question, kind, texts)
         mistakes = {**(mistakes or {}), **{text: why for text, why in reasons.items() if why}}
-        for text in mistakes:
-            parse(text, kind)
+        _require_readable(mistakes, kind)
     except InputError as problem:
         return Prediction(problem=str(problem), alt=str(problem))
     return Prediction(
@@ -238,6 +226,14 @@ def _require_question(question: object, kind: str, options: Sequence[str]) -> No
         raise InputError(f"kind is one of {', '.join(HINTS)}, and not {kind!r}.")
     if kind == "choice" and len(set(options)) < 2:
         raise InputError("A choice needs at least two options that differ.")
+
+
+def _require_readable(mistakes: Mapping[str, str], kind: Kind) -> None:
+    for text in mistakes:
+        try:
+            parse(text, kind)
+        except InputError as problem:
+            raise InputError(f"The mistake {text!r} is no answer. {problem}") from None
 
 
 def _kind(name: str) -> Kind:
