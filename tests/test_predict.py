@@ -1,6 +1,8 @@
 """A prediction is read kindly, compared exactly, and answered by what was computed."""
 
 import math
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -8,9 +10,10 @@ import torch
 from IPython.core.interactiveshell import InteractiveShell
 
 import seegrad
-from seegrad.course.answers import observe, parse
+from seegrad.course.answers import observe
 from seegrad.course.next_cell import outcome
 from seegrad.course.predictions import MOST_ROWS, compare, misconception
+from seegrad.course.reading import parse
 from seegrad.errors import InputError
 
 
@@ -245,8 +248,15 @@ def shell(monkeypatch):
     """A notebook's kernel, without the notebook: its cells run and tell the widgets."""
     shell = InteractiveShell()
     monkeypatch.setattr("seegrad.course.next_cell.get_ipython", lambda: shell)
-    shell.run_cell("import torch, seegrad\nx = torch.arange(4.0, requires_grad=True)")
-    return shell
+    monkeypatch.setattr("seegrad.course.oracle.get_ipython", lambda: shell)
+    shell.run_cell(
+        "import torch, seegrad\n%load_ext seegrad\nx = torch.arange(4.0, requires_grad=True)"
+    )
+    yield shell
+    shell.run_cell("%unload_ext seegrad")
+
+
+SET_UP = "import torch\nx = torch.arange(4.0, requires_grad=True)\n"
 
 
 def ask(shell, call):
@@ -263,7 +273,7 @@ def test_the_next_cell_is_the_answer(shell):
     assert question.page["stage"] == "compared"
     assert not question.page["right"]
     assert "you said [0, 1, 2, 3]\n  PyTorch: [0, 2, 4, 6]\n  Yours is half" in repr(question)
-    assert question.code() == "torch.dot(x, x).backward(); x.grad\n"
+    assert question.code() == SET_UP + "torch.dot(x, x).backward()\nprint(x.grad)\n"
 
 
 def test_run_all_passes_by_and_the_answer_of_the_time_is_kept(shell):
@@ -275,7 +285,7 @@ def test_run_all_passes_by_and_the_answer_of_the_time_is_kept(shell):
     question.commit("[1, 1, 1, 1]")
     other.commit("[1, 1, 1, 1]")
     assert question.page["right"] and other.page["right"]
-    assert question.code() == "x.grad\n"
+    assert question.code() == SET_UP + "x.sum().backward()\nprint(x.grad)\n"
 
 
 @pytest.mark.parametrize(
@@ -292,6 +302,56 @@ def test_does_the_next_cell_raise(shell, cell, answer, right):
     question.commit(answer)
     shell.run_cell(cell)
     assert question.page["right"] is right
+
+
+def printed(script):
+    """What a bare Python with only torch prints last."""
+    bare = "import sys; sys.modules['seegrad'] = None; exec(sys.stdin.read())"
+    command = [sys.executable, "-I", "-c", bare]
+    run = subprocess.run(command, input=script, capture_output=True, text=True, check=True)
+    return run.stdout.splitlines()[-1]
+
+
+def test_the_code_prints_the_answer_in_a_bare_python(shell):
+    """All that a chapter does between a tensor and its gradient, in one session."""
+    torch.set_grad_enabled(True)
+    for cell in (
+        "unrelated = torch.zeros(7)\nscale = 3.0",
+        "def twice(t):\n    return scale * t * t",
+        "seegrad.graph(twice(x).sum())\nx.grad",
+        "y = twice(x)",
+        "y.backward()",  # raises
+        "torch.manual_seed(7)\nnoise = torch.rand(4)",
+        "for _ in range(2):\n    twice(x).sum().backward()",
+    ):
+        shell.run_cell(cell)
+    value = ask(shell, "seegrad.predict('grad?', x.grad + noise)")
+    later = ask(shell, "seegrad.predict('sum?', lambda: x.grad.sum())")
+    shape = ask(shell, "seegrad.predict('shape?', kind='shape')")
+    shell.run_cell("x.grad[0] += 1\nx.grad * 2")
+    raises = ask(shell, "seegrad.predict('raises?', kind='raises')")
+    shell.run_cell("y.backward()")
+    for question in (value, later, shape, raises):
+        question.reveal()
+    assert "unrelated" not in value.code()
+    assert "for _ in range(2):\n    twice(x).sum().backward()" in value.code()
+    assert "try:\n    y.backward()\nexcept Exception:\n    pass" in value.code()
+    assert parse(printed(value.code())).text == value.page["actual"]
+    assert parse(printed(later.code())).text == later.page["actual"]
+    assert parse(printed(shape.code()), "shape").text == shape.page["actual"]
+    assert printed(raises.code()) == raises.page["actual"] == "raises RuntimeError"
+
+
+def test_the_code_does_not_give_a_word_away_and_says_what_it_does_not_know(shell):
+    words = ask(shell, "seegrad.predict('Which line?', 'y', options=['x', 'y'])")
+    assert words.code() == "# The answer was given with the question.\n"
+    shell.user_ns["z"] = torch.ones(2)
+    question = ask(shell, "seegrad.predict('z?')")
+    question.face = "code"
+    assert question.listing == "# The answer is what the next cell shows.\n"
+    shell.run_cell("z + 1")
+    told = "# This also needs z, from cells that seegrad did not see.\nprint(z + 1)\n"
+    assert question.listing == question.code() == told
 
 
 def test_a_cell_without_a_value_says_so(shell):
@@ -420,3 +480,23 @@ def test_the_page_hears_why_an_answer_cannot_be_read():
     assert question.reply["problem"].startswith("Write a number")
     assert question.page["stage"] == "open"
     assert question.figure().texts
+
+
+def test_the_figure_says_what_the_text_does():
+    long = "Does the question `x.grad` go on, over more than one line of the picture? " * 3
+    question = seegrad.predict(long, torch.ones(2), because="It costs 1$, or 2$. " * 10)
+    question.commit("[2, 2]")
+    texts = question.figure().texts
+    written = " ".join(" ".join(text.get_text().split()) for text in texts)
+    assert written.replace("\\$", "$") == " ".join(
+        repr(question).removeprefix("predict: ").replace("`", "").split()
+    )
+    weights = [text.get_weight() for text in texts]
+    assert weights == sorted(weights)  # bold first: the question, all of it
+    assert weights.count("bold") > 1
+
+
+def test_the_text_says_where_long_answers_differ():
+    question = seegrad.predict("Counted?", torch.arange(40.0))
+    question.commit(str([*range(39), 7]))
+    assert "  differs at [39]: 7, PyTorch: 39\n  1 of 40 elements differs." in repr(question)

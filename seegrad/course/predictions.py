@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.course.answers import Answer, Kind, meant, parse
+from seegrad.course.answers import Answer, Kind
+from seegrad.course.reading import meant, parse
 from seegrad.functions.asking import element
 
 CLOSE = 1e-4
@@ -232,14 +233,14 @@ def _factor(yours: Tensor, actual: Tensor) -> str:
 def _rows(yours: Answer, actual: Answer) -> Iterator[Row]:
     """Element by element where both are numbers, dimension by dimension where both are shapes."""
     if yours.form == actual.form == "shape" and len(yours.sizes) == len(actual.sizes):
-        for dim, (my, their) in enumerate(zip(yours.sizes, actual.sizes, strict=True)):
-            yield Row(f"dim {dim}", str(my), str(their), my == their)
+        for dim, (mine, its) in enumerate(zip(yours.sizes, actual.sizes, strict=True)):
+            yield Row(f"dim {dim}", str(mine), str(its), mine == its)
     elif _alike(yours, actual):
-        mine, theirs = _numbers(yours), _numbers(actual)
-        agrees = _agrees(mine, theirs, yours.slack).flatten().tolist()
+        numbers = _numbers(actual)
+        agrees = _agrees(_numbers(yours), numbers, yours.slack).flatten().tolist()
         written = _written(yours), _written(actual)
         for index, (my, their, same) in enumerate(zip(*written, agrees, strict=True)):
-            yield Row(element("", index, theirs.shape), my, their, same)
+            yield Row(element("", index, numbers.shape), my, their, same)
 
 
 def _alike(yours: Answer, actual: Answer) -> bool:
