@@ -342,6 +342,20 @@ def test_the_code_prints_the_answer_in_a_bare_python(shell):
     assert printed(raises.code()) == raises.page["actual"] == "raises RuntimeError"
 
 
+@pytest.mark.parametrize(
+    ("cell", "code"),
+    [
+        ("y = 3", "# The next cell showed no value.\n"),
+        ("%time pass", "# The next cell showed no value.\n"),
+        ("def (", "# Python could not read the cell.\n"),
+    ],
+)
+def test_the_code_of_a_cell_without_a_value_says_so(shell, cell, code):
+    question = ask(shell, "seegrad.predict('y?')")
+    shell.run_cell(cell)
+    assert question.code() == code
+
+
 def test_the_code_does_not_give_a_word_away_and_says_what_it_does_not_know(shell):
     words = ask(shell, "seegrad.predict('Which line?', 'y', options=['x', 'y'])")
     assert words.code() == "# The answer was given with the question.\n"
@@ -352,6 +366,14 @@ def test_the_code_does_not_give_a_word_away_and_says_what_it_does_not_know(shell
     shell.run_cell("z + 1")
     told = "# This also needs z, from cells that seegrad did not see.\nprint(z + 1)\n"
     assert question.listing == question.code() == told
+
+
+def test_without_the_extension_the_code_says_what_it_does_not_know(shell):
+    shell.run_cell("%unload_ext seegrad")
+    question = ask(shell, "seegrad.predict('x?')")
+    shell.run_cell("%config InlineBackend\nx + 1")
+    told = "# This also needs x, from cells that seegrad did not see.\nprint(x + 1)\n"
+    assert question.code() == told
 
 
 def test_a_cell_without_a_value_says_so(shell):

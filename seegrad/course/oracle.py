@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from IPython.core.getipython import get_ipython
+from IPython.core.inputtransformer2 import TransformerManager
 from torch import Tensor
 
 from seegrad.course.answers import NONE, RUNS, Answer, Kind, observe
@@ -102,12 +103,12 @@ class Oracle:
     def _code_of_the_next_cell(self, kind: Kind) -> str:
         if self._outcome is None:
             return "# The answer is what the next cell shows.\n"
-        *before, last = self._ran or [Ran(self._outcome.code)]
+        if self._outcome.silent and kind != "raises":
+            return "# The next cell showed no value.\n"
+        *before, last = self._ran or [Ran(TransformerManager().transform_cell(self._outcome.code))]
         if kind == "raises" or self._outcome.error is not None:
             return raising([*before, last])
         body, expression = ending(last)
-        if not expression:
-            return "# The next cell showed no value.\n"
         return printing([*before, body], self._shown(expression, kind))
 
     def _shown(self, expression: str, kind: Kind) -> str:

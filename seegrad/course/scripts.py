@@ -32,6 +32,8 @@ def raising(cells: Sequence[Ran]) -> str:
         print("it runs")
     """
     body = cells[-1].code.strip()
+    if not body:
+        return "# Python could not read the cell.\n"
     lines = [
         *retell(cells[:-1], body),
         "try:",
