@@ -84,7 +84,7 @@ def statements_of(cell: Ran) -> Iterator[Statement]:
         if isinstance(node, ast.Import):  # one of several may be all that is needed
             alone = (ast.Import([name], lineno=node.lineno, col_offset=0) for name in node.names)
             yield from (Statement(ast.unparse(each), each) for each in alone)
-        elif not _only_looks(node) and not _is_magic(node):
+        elif not _only_looks(node) and not is_magic(node):
             yield Statement(source_of(cell.code, node), node, failed)
 
 
@@ -103,7 +103,8 @@ def _written(statement: Statement) -> str:
     return f"try:\n{body}\nexcept Exception:\n    pass"
 
 
-def _is_magic(node: ast.stmt) -> bool:
+def is_magic(node: ast.stmt) -> bool:
+    """Is it a command to the notebook, such as ``%time``?"""
     return any(isinstance(part, ast.Name) and part.id == "get_ipython" for part in ast.walk(node))
 
 

@@ -6,7 +6,7 @@ import ast
 import textwrap
 from collections.abc import Sequence
 
-from seegrad.course.retelling import Ran, retell, source_of
+from seegrad.course.retelling import Ran, is_magic, retell, source_of
 
 
 def printing(cells: Sequence[Ran], expression: str) -> str:
@@ -31,7 +31,8 @@ def raising(cells: Sequence[Ran]) -> str:
     else:
         print("it runs")
     """
-    body = cells[-1].code.strip()
+    code = cells[-1].code
+    body = "\n".join(source_of(code, node) for node in ast.parse(code).body if not is_magic(node))
     if not body:
         return "# Python could not read the cell.\n"
     lines = [
