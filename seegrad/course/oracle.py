@@ -105,7 +105,7 @@ class Oracle:
             return "# The answer is what the next cell shows.\n"
         if self._outcome.silent and kind != "raises":
             return "# The next cell showed no value.\n"
-        *before, last = self._ran or [Ran(TransformerManager().transform_cell(self._outcome.code))]
+        *before, last = self._ran or [_without_extension(self._outcome.code)]
         if kind == "raises" or self._outcome.error is not None:
             return raising([*before, last])
         body, expression = ending(last)
@@ -132,6 +132,11 @@ class Oracle:
             self.ready()
         except InputError:
             return  # it is said when the learner asks
+
+
+def _without_extension(code: str) -> Ran:
+    """A cell by itself: without the extension, what ran before it is not known."""
+    return Ran(TransformerManager().transform_cell(code))  # type: ignore[no-untyped-call]
 
 
 def _called(thunk: Callable[[], Any]) -> str:

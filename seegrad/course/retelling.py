@@ -56,6 +56,8 @@ def retell(cells: Iterable[Ran], wanted: str) -> list[str]:
     >>> cells = [Ran("x = [1]"), Ran("y = x"), Ran("y.append(2)"), Ran("z = 3"), Ran("x")]
     >>> retell(cells, "x")
     ['x = [1]', 'y = x', 'y.append(2)']
+    >>> retell([Ran("for i in [1]: y = i"), Ran("for i in [2]: z = i")], "z")
+    ['for i in [2]: z = i']
     >>> retell(cells, "w")
     ['# This also needs w, from cells that seegrad did not see.']
     """
@@ -226,6 +228,8 @@ def _names_bound(node: ast.stmt) -> Iterator[str]:
             yield from ((alias.asname or alias.name).split(".")[0] for alias in names)
         case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
+        case ast.For(target=target):
+            yield from _stored(target)
         case ast.Assign(targets=targets):
             yield from (name for target in targets for name in _stored(target))
         case ast.Expr(value=ast.Call(func=function)) if "manual_seed" in ast.unparse(function):
@@ -247,7 +251,7 @@ def _names_read(node: ast.AST) -> set[str]:
             names |= {part.id} if isinstance(part.ctx, ast.Load) or part.id not in bound else set()
         elif isinstance(part, ast.arg):
             own.add(part.arg)
-        elif isinstance(part, ast.comprehension):
+        elif isinstance(part, ast.comprehension | ast.For):
             own |= set(_stored(part.target))
         elif isinstance(part, ast.FunctionDef):
             own |= set(_stored(part))

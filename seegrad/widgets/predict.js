@@ -122,16 +122,21 @@ function render({ model, el }) {
   const view = frame("predict", model, el);
   const asked = unique();
   const note = html("p", { class: "waiting" });
+  let committing = false;
   /** @param {string} sentence */
   const complain = (sentence) => {
     note.textContent = sentence;
     note.hidden = !sentence;
-    own.refuse(Boolean(sentence));
+    own.refuse(committing && Boolean(sentence) && sentence === model.get("reply").problem);
     if (sentence) view.announce(sentence);
   };
   const kernel = asker(model, complain);
   const page = () => /** @type {Page} */ (model.get("page"));
-  const commit = () => kernel.ask({ action: "commit", text: model.get("draft") });
+  const ask = (/** @type {{action: string, text?: string}} */ question) => {
+    committing = question.action === "commit";
+    kernel.ask(question);
+  };
+  const commit = () => ask({ action: "commit", text: model.get("draft") });
   const draft = (/** @type {string} */ text) => {
     put(model, "draft", text);
     complain("");
@@ -139,8 +144,8 @@ function render({ model, el }) {
   const options = /** @type {string[]} */ (model.get("options"));
   const own = options.length ? choice(options, asked, commit, draft) : field(model, asked, commit, draft);
   const say = button("commit", commit, { class: "commit" });
-  const reveal = button("show PyTorch's answer", () => kernel.ask({ action: "reveal" }));
-  const again = button("try again", () => kernel.ask({ action: "again" }));
+  const reveal = button("show PyTorch's answer", () => ask({ action: "reveal" }));
+  const again = button("try again", () => ask({ action: "again" }));
   const form = html("div", { class: "form" }, own.element, say);
   const below = html("div", { class: "outcome", tabindex: -1, role: "group", "aria-label": "outcome" });
   const question = html("p", { class: "question", id: asked }, ...prose(model.get("question")));

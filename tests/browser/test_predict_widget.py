@@ -312,3 +312,4 @@ def test_it_says_when_the_kernel_is_gone(notebook: NotebookPage) -> None:
         widget.get_by_role("textbox").fill("1")
         widget.get_by_role("textbox").press("Enter")
         expect(widget).to_contain_text("No kernel has answered", timeout=KERNEL_SECONDS * 1000)
+        expect(widget.get_by_role("textbox")).to_have_attribute("aria-invalid", "false")
