@@ -48,6 +48,18 @@ def cells(widget: Locator, row: int) -> list[str]:
     return widget.locator(".comparison tr").nth(row).locator("td").all_text_contents()
 
 
+def test_the_answer_may_be_looked_up_and_a_reload_forgets_nothing(notebook: NotebookPage) -> None:
+    """An early test: each run leaves its models in the kernel, and a reload asks for them all."""
+    page = notebook
+    widget = question(page, "value")
+    widget.get_by_role("button", name="show PyTorch's answer").click()
+    expect(widget.locator(".outcome")).to_contain_text("[0, 4, 8, 12]")
+    question(page, "choice").get_by_role("radio").first.check()
+    page.reload()
+    expect(question(page, "value")).to_have_attribute("data-stage", "shown", timeout=30_000)
+    expect(question(page, "choice").get_by_role("radio").first).to_be_checked()
+
+
 def test_an_answer_is_read_compared_and_explained(notebook: NotebookPage) -> None:
     widget = question(notebook, "value")
     field = widget.get_by_role("textbox", name="Your prediction")
@@ -258,17 +270,6 @@ def test_options_are_chosen_by_keyboard(notebook: NotebookPage) -> None:
     raises.get_by_role("button", name="commit").click()
     expect(raises.locator(".outcome")).to_contain_text("This runs: no error is raised.")
     expect(raises).to_have_attribute("data-right", "false")
-
-
-def test_the_answer_may_be_looked_up_and_a_reload_forgets_nothing(notebook: NotebookPage) -> None:
-    page = notebook
-    widget = question(page, "value")
-    widget.get_by_role("button", name="show PyTorch's answer").click()
-    expect(widget.locator(".outcome")).to_contain_text("[0, 4, 8, 12]")
-    question(page, "choice").get_by_role("radio").first.check()
-    page.reload()
-    expect(question(page, "value")).to_have_attribute("data-stage", "shown", timeout=30_000)
-    expect(question(page, "choice").get_by_role("radio").first).to_be_checked()
 
 
 def test_a_run_of_all_cells_waits_for_nobody_and_the_other_faces_tell_nothing(
