@@ -140,6 +140,7 @@ function render({ model, el }) {
   const draft = (/** @type {string} */ text) => {
     put(model, "draft", text);
     complain("");
+    view.announce(""); // the same complaint is news the next time
   };
   const options = /** @type {string[]} */ (model.get("options"));
   const own = options.length ? choice(options, asked, commit, draft) : field(model, asked, commit, draft);
