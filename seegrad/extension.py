@@ -7,6 +7,7 @@ from typing import Any
 from IPython.display import display
 
 from seegrad.clinic.table import could_explain
+from seegrad.course.retelling import Ran
 from seegrad.recording import recorder
 from seegrad.recording.passage import hide
 
@@ -19,6 +20,7 @@ class _Cells:
     def __init__(self, shell: Any):
         self.shell = shell
         self.recording = False
+        self.ran: list[Ran] = []
 
     def start(self, *_: Any) -> None:
         if not self.recording:
@@ -35,6 +37,7 @@ class _Cells:
         """The cell is over: if autograd failed in it, say why below its traceback."""
         recorded = self.recording
         self.stop()
+        self.ran.append(_told(self.shell, result))
         error = result.error_in_exec
         if recorded and isinstance(error, Exception):
             _explain(error)
@@ -62,6 +65,20 @@ def unload(shell: Any) -> None:
     if shell.custom_exceptions == (Exception,):
         shell.set_custom_exc((), None)
     cells.stop()
+
+
+def history(shell: Any) -> list[Ran]:
+    """The cells that have run since the extension was loaded, the one that loaded it first."""
+    cells = _loaded.get(id(shell))
+    return [] if cells is None else cells.ran
+
+
+def _told(shell: Any, result: Any) -> Ran:
+    code = "" if result.error_before_exec else shell.transform_cell(str(result.info.raw_cell))
+    traceback = getattr(result.error_in_exec, "__traceback__", None)
+    while traceback is not None and traceback.tb_frame.f_code.co_name != "<module>":
+        traceback = traceback.tb_next
+    return Ran(code, None if traceback is None else traceback.tb_lineno)
 
 
 def _explain(error: Exception) -> None:

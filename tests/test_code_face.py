@@ -1,6 +1,7 @@
 """Does each widget's ``code()``, in a bare Python with torch alone, print the numbers it shows?
 
-``predict`` is not here: its code is the learner's own expression, for the learner's own names.
+``predict`` is not here: its code is made of the cells that ran (tests/test_predict.py, and for all
+questions of the chapters tests/test_sections.py).
 """
 
 import json

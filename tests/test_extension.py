@@ -3,6 +3,8 @@
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
+from seegrad.extension import history
+
 
 @pytest.fixture
 def shell():
@@ -50,6 +52,16 @@ def test_loading_twice_records_once_and_unloading_stops(shell):
     run(shell, "y = x * 2")
     assert last_op(shell, "x").name == "ones"
     assert last_op(shell, "y") is None
+
+
+def test_what_ran_is_known_with_the_line_that_raised(shell):
+    run(shell, "import torch\n%load_ext seegrad")
+    shell.run_cell("x = 1\n\n1 / 0\ny = 2")
+    shell.run_cell("def (")
+    *_, failed, unread = history(shell)
+    assert (failed.code, failed.failed) == ("x = 1\n\n1 / 0\ny = 2\n", 3)
+    assert unread.code == ""
+    assert history(InteractiveShell()) == []
 
 
 def test_between_cells_nothing_is_recorded(shell):

@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from traitlets.config import Config
 
 import seegrad
+from seegrad.course.answers import observe
 from seegrad.widgets.predict import Prediction
 from tests.tools.course import chapters
 
@@ -60,6 +61,32 @@ def misjudged(questions: Iterable[Prediction]) -> Iterator[str]:
                 yield f"{question.question!r}: {text!r} is right: {right}, and is told {said}"
 
 
+def unreproduced(questions: Iterable[Prediction]) -> Iterator[str]:
+    """Whose code, run anew with nothing but itself, does not print the answer?"""
+    for question in questions:
+        question.again()
+        question.reveal()
+        script, actual = question.code(), question.page["actual"]
+        if script.startswith("# The answer was given") or "seegrad" in script:
+            continue
+        printed = last_printed(script, question.kind)
+        if printed != actual:
+            yield f"{question.question!r}: {actual}, and not {printed}, by\n{script}"
+
+
+def last_printed(script: str, kind: str) -> str:
+    """How does an answer's text say what a script prints last? Its error, where it raises one."""
+    told: list[tuple[Any, ...]] = [("nothing",)]
+    try:
+        exec(script, {"__name__": "__main__", "print": lambda *things: told.append(things)})
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+    last = told[-1]
+    if kind == "raises" or len(last) > 1:
+        return " ".join(last)
+    return observe(last[0], "choice" if kind == "choice" else "value").text
+
+
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str]) -> Iterator[InteractiveShell]:
     """What runs a notebook's cells, with nothing in its namespace."""
@@ -97,8 +124,9 @@ def test_a_section_runs_after_the_set_up_cells_alone(
     shell: InteractiveShell, cells: list[NotebookNode]
 ) -> None:
     assert list(surprises(shell, cells)) == []
-    results = shell.user_ns["Out"].values()
-    assert list(misjudged(part for part in results if isinstance(part, Prediction))) == []
+    questions = [part for part in shell.user_ns["Out"].values() if isinstance(part, Prediction)]
+    assert list(misjudged(questions)) == []
+    assert list(unreproduced(questions)) == []
 
 
 def test_a_section_that_leans_on_another_is_found(shell: InteractiveShell) -> None:

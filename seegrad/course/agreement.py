@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from seegrad.course.answers import observe
 from seegrad.course.draw import described
-from seegrad.course.predictions import compare, observe
+from seegrad.course.predictions import compare
 from seegrad.formatting import number, shape
 from seegrad.functions.asking import element
 

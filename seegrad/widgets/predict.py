@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 import textwrap
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from types import EllipsisType
 from typing import Any
 
-import torch
 import traitlets
 from matplotlib.figure import Figure
-from torch import Tensor
 
-from seegrad.course.next_cell import NextCell, Outcome
-from seegrad.course.predictions import (
-    NONE,
-    RUNS,
-    Answer,
-    Comparison,
-    Kind,
-    compare,
-    misconception,
-    observe,
-    option_meaning,
-    parse,
-)
+from seegrad.course.answers import Answer, Kind, observe
+from seegrad.course.oracle import Oracle
+from seegrad.course.predictions import Comparison, compare, misconception
+from seegrad.course.reading import parse
 from seegrad.errors import InputError
-from seegrad.functions.asking import limited
-from seegrad.functions.definition import define
 from seegrad.recording import unrecorded
 from seegrad.widgets.common import (
     QUIET_INK,
@@ -47,6 +31,10 @@ HINTS: dict[Kind, str] = {
     "choice": "",
 }
 """What an answer may look like, in numbers that are nobody's answer."""
+
+
+LISTED = 8
+"""So many elements are written whole; of more, those in the middle are left out."""
 
 
 class Prediction(AnsweringPicture):
@@ -115,7 +103,7 @@ class Prediction(AnsweringPicture):
 
     def script(self) -> str:
         """The code that gives the answer."""
-        return "" if self._oracle is None else self._oracle.code
+        return "" if self._oracle is None else self._oracle.code(_kind(self.kind), self.question)
 
     def figure(self) -> Figure:
         """The question, and the answers as far as they are there."""
@@ -125,14 +113,14 @@ class Prediction(AnsweringPicture):
     def _settle(self, asked: bool = False) -> None:
         """Compare, if there is something to compare; show the answer alone if that was asked."""
         if self._oracle is None or (self._yours is None and not asked):
+            self.refresh()  # the code that answers is there now
             return
         actual = self._oracle.answer(_kind(self.kind))
         if self._yours is None:
             self._show("shown", actual=actual.text, said=[self._because])
             return
         known = ""
-        yours = option_meaning(self._yours, actual) if self.kind == "choice" else self._yours
-        self._compared = compare(yours, actual)
+        self._compared = compare(self._yours, actual)
         if not self._compared.right:
             known = misconception(self._yours, self._mistakes, _kind(self.kind))
         message = asdict(self._compared)
@@ -157,9 +145,18 @@ class Prediction(AnsweringPicture):
             case "compared":
                 yield f"  you said {page['yours']}"
                 yield f"  PyTorch: {page['actual']}"
+                yield from _places(page)
             case "shown":
                 yield f"  PyTorch: {page['actual']}"
         yield from (f"  {sentence}" for sentence in page.get("said", ()))
+
+
+def _places(page: Mapping[str, Any]) -> Iterator[str]:
+    """Which elements differ, where the answers are too long to be written whole?"""
+    if page["elements"] > LISTED and not page["right"]:
+        for row in page["rows"]:
+            if not row["agrees"]:
+                yield f"  differs at {row['name']}: {row['yours']}, PyTorch: {row['actual']}"
 
 
 @unrecorded
@@ -213,12 +210,11 @@ def predict(
     try:
         _require_question(question, kind, texts)
         mistakes = {**(mistakes or {}), **{text: why for text, why in reasons.items() if why}}
-        for text in mistakes:
-            parse(text, kind)
+        _require_readable(mistakes, kind)
     except InputError as problem:
         return Prediction(problem=str(problem), alt=str(problem))
     return Prediction(
-        Oracle(answer),
+        Oracle(answer, _is_prediction),
         because,
         mistakes=mistakes,
         question=question,
@@ -226,6 +222,10 @@ def predict(
         hint=HINTS[kind],
         options=["it raises an error", "it runs"] if kind == "raises" else texts,
     )
+
+
+def _is_prediction(thing: object) -> bool:
+    return isinstance(thing, Prediction)
 
 
 def _require_question(question: object, kind: str, options: Sequence[str]) -> None:
@@ -240,130 +240,25 @@ def _require_question(question: object, kind: str, options: Sequence[str]) -> No
         raise InputError("A choice needs at least two options that differ.")
 
 
+def _require_readable(mistakes: Mapping[str, str], kind: Kind) -> None:
+    for text in mistakes:
+        try:
+            parse(text, kind)
+        except InputError as problem:
+            raise InputError(f"The mistake {text!r} is no answer. {problem}") from None
+
+
 def _kind(name: str) -> Kind:
     return next(kind for kind in HINTS if kind == name)
 
 
-class Oracle:
-    """Where PyTorch's answer comes from: the next cell, a function, or a value that is there.
-
-    ``ready`` is called when the next cell has run; ``waits`` says that it has not, and that the
-    answer is to come from then.
-    """
-
-    def __init__(self, answer: Any | EllipsisType):
-        self._given = answer
-        self._found: Any = ...
-        self._outcome: Outcome | None = None
-        self._next = None if self._exists else NextCell(self._hear, _is_prediction)
-        self.ready: Callable[[], None] = lambda: None
-
-    @property
-    def _exists(self) -> bool:
-        return self._given is not ... and not callable(self._given)
-
-    @property
-    def waits(self) -> bool:
-        """Is the answer still to come?"""
-        return self._next is not None and self._next.coming and self._found is ...
-
-    def look(self) -> None:
-        """Find the answer now, if the next cell need not be waited for."""
-        if callable(self._given) and self._outcome is None:
-            self._found = _evaluate(self._given)
-
-    def answer(self, kind: Kind) -> Answer:
-        """What PyTorch computed. Raises InputError while that is not to be had."""
-        if callable(self._given) and self._found is ...:
-            self.look()
-        elif self._exists:
-            self._found = self._given
-        if self._outcome is None and self._found is ...:
-            raise InputError("Run the next cell first: what it shows is the answer.")
-        if kind == "raises" and self._outcome is not None:
-            return RUNS if self._outcome.error is None else observe(self._outcome.error)
-        if self._found is ...:
-            raise InputError("The next cell showed no value to compare with. Look at it yourself.")
-        try:
-            return NONE if self._found is None and kind != "raises" else observe(self._found, kind)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise InputError(f"The answer cannot be read as a {kind}: {error}.") from error
-
-    @property
-    def code(self) -> str:
-        """The code that gives the answer, as far as it is known."""
-        if callable(self._given):
-            lines = "\n".join(define(self._given).lines)
-            return lines.removeprefix("f = lambda: ") + "\n"
-        if self._exists:
-            return f"# The answer is a value that was there: {observe(self._given).text}\n"
-        if self._outcome is None:
-            return "# The answer is what the next cell shows.\n"
-        return self._outcome.code.rstrip() + "\n"
-
-    @unrecorded
-    def _hear(self, outcome: Outcome) -> None:
-        self._outcome = outcome
-        if callable(self._given):
-            self._found = _evaluate(self._given)
-        elif outcome.error is not None:
-            self._found = outcome.error
-        elif not outcome.silent:
-            self._found = _copied(outcome.value)
-        try:
-            self.ready()
-        except InputError:
-            return  # it is said when the learner asks
-
-
-def _is_prediction(thing: Any) -> bool:
-    return isinstance(thing, Prediction)
-
-
-def _copied(thing: Any) -> Any:
-    """A tensor as it is now: later cells may change it in place."""
-    if isinstance(thing, Tensor):
-        return thing.detach().clone()
-    if isinstance(thing, list | tuple) and not isinstance(thing, torch.Size):
-        return [_copied(part) for part in thing]
-    return thing
-
-
-@unrecorded
-def _evaluate(thunk: Callable[[], Any]) -> Any:
-    """What the function gives, or the error it raises; the learner's tensors stay as they are."""
-    with torch.random.fork_rng(devices=[]), _grads_kept(thunk), limited():
-        try:
-            return _copied(thunk())
-        except Exception as error:
-            return error
-
-
-@contextmanager
-def _grads_kept(thunk: Callable[[], Any]) -> Iterator[None]:
-    """Put back the ``.grad`` of each tensor that the function names, should it have changed it."""
-    known: Mapping[str, Any] = {}
-    if inspect.isfunction(thunk):
-        used = inspect.getclosurevars(thunk)
-        known = {**used.globals, **used.nonlocals}
-    leaves = [thing for thing in known.values() if isinstance(thing, Tensor) and thing.is_leaf]
-    before = [(x, x.grad, None if x.grad is None else x.grad.detach().clone()) for x in leaves]
-    try:
-        yield
-    finally:
-        for x, grad, content in before:
-            if grad is not None and content is not None and not torch.equal(grad, content):
-                grad.detach().copy_(content)
-            if x.grad is not grad:
-                x.grad = grad
-
-
 def _figure(sentences: list[str]) -> Figure:
-    lines = [line for said in sentences for line in textwrap.wrap(said, 110)]
-    figure = Figure(figsize=(9, 0.5 + 0.26 * len(lines)))
-    for number, line in enumerate(lines):
-        place = 1 - (number + 0.7) / (len(lines) + 0.6)
-        weight, ink = ("bold", TEXT_INK) if number == 0 else ("normal", QUIET_INK)
-        text = line.removeprefix("predict: ").replace("$", r"\$").replace("`", "")
-        figure.text(0.02, place, text, size=10, weight=weight, color=ink, va="center")
+    question, *others = (said.replace("`", "").replace("$", r"\$") for said in sentences)
+    bold = textwrap.wrap(question.removeprefix("predict: "), 90)
+    plain = [line for said in others for line in textwrap.wrap(said, 105, subsequent_indent="    ")]
+    figure = Figure(figsize=(9, 0.5 + 0.26 * len(bold + plain)))
+    for number, line in enumerate(bold + plain):
+        place = 1 - (number + 0.7) / (len(bold + plain) + 0.6)
+        weight, ink = ("bold", TEXT_INK) if number < len(bold) else ("normal", QUIET_INK)
+        figure.text(0.02, place, line, size=10, weight=weight, color=ink, va="center")
     return figure
