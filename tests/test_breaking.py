@@ -132,6 +132,15 @@ def test_leaves_go_to_the_line_of_the_op_that_uses_them():
     assert turning == [2]  # only what comes from an op turns back
 
 
+def test_a_thick_bundle_of_links_is_not_broken():
+    boxes = [Box(120, 60)] * 26
+    links = [*chain(6), *(Link(0, box, 30) for box in range(6, 26))]
+    links += [Link(box, 5, 30) for box in range(6, 26)]
+    plan = broken(layout(boxes, links), boxes, links, page=300)
+    check(boxes, links, plan)
+    assert not any(is_straight(leg) for route in plan.routes[5:] for leg in pairwise(route))
+
+
 def test_what_fits_the_page_stays_as_it_is():
     boxes, links = [Box(120, 60)] * 4, chain(4)
     plan = layout(boxes, links)

@@ -18,6 +18,7 @@ from seegrad.drawing.layout import Box, Layout, Link, Point
 
 TRACK = 9.0  # between two links that turn back side by side
 TURN = 16.0  # between the end of a line and the nearest of them
+MOST_TRACKS = 12  # a thicker bundle would be followed by nobody: there the line goes on
 GUTTER = 18.0  # between a line's lowest or highest thing and the nearest of them
 _CLOSE = 1e-6
 
@@ -115,27 +116,32 @@ class _Breaker:
 
     def _ends(self, page: float) -> list[int]:
         """The last column of each line, by dynamic programming over the columns."""
-        costs, firsts = [0.0], list[int]()
+        costs, first_of = {0: 0.0}, dict[int, int]()  # by the first column, by the last
         for last in range(len(self.rights)):
-            best, at = inf, last
-            for first in range(last, -1, -1):
+            if not self._may_end(last):
+                continue
+            best = inf
+            for first in reversed(costs):
                 width = self._width(first, last)
                 if width > page and best < inf:
                     break
                 cost = costs[first] + self._cost(width / page, last)
                 if cost < best:
-                    best, at = cost, first
-            costs.append(best)
-            firsts.append(at)
+                    best, first_of[last] = cost, first
+            costs[last + 1] = best
         ends = [len(self.rights) - 1]
-        while first := firsts[ends[-1]]:
+        while first := first_of[ends[-1]]:
             ends.append(first - 1)
         return ends[::-1]
 
+    def _may_end(self, last: int) -> bool:
+        """A line may end with this column if few links go on, but not if all in it does."""
+        if last + 1 == len(self.rights):
+            return True
+        return bool(self.others[last]) and self.crossing[last] <= MOST_TRACKS
+
     def _cost(self, width: float, last: int) -> float:
         """What a line costs that takes so much of a page, and ends with this column."""
-        if not self.others[last] and last + 1 < len(self.rights):
-            return inf  # all of it would go to the next line
         unused, beyond = max(0.0, 1 - width), max(0.0, width - 1)
         return (
             1 + _TOO_WIDE * beyond + _BROKEN_LINK * self.crossing[last] ** 2 + _UNEVEN * unused**2
@@ -161,14 +167,18 @@ class _Breaker:
     def _pieces(self, number: int, ends: list[int]) -> list[_Piece]:
         """A link cut where its line ends: it is level there, for it bends between columns only."""
         link, points = self.links[number], self.plan.routes[number]
-        pieces = []
+        pieces, done = [_Piece(self.line_of[link.source], [points[0]])], 1
         for line in range(self.line_of[link.source], self.line_of[link.target]):
             edge, start = self.rights[ends[line]], self._start(ends[line] + 1)
-            done = [place for place in points if place[0] <= edge + _CLOSE]
-            level = done[-1][1]
-            pieces.append(_Piece(line, [*done, (edge, level)]))
-            points = ((start, level), (edge, level), *points[len(done) :])
-        return [*pieces, _Piece(self.line_of[link.target], list(points))]
+            here = pieces[-1].points
+            while points[done][0] <= edge + _CLOSE:
+                here.append(points[done])
+                done += 1
+            level = here[-1][1]
+            here.append((edge, level))
+            pieces.append(_Piece(line + 1, [(start, level), (edge, level)]))
+        pieces[-1].points.extend(points[done:])
+        return pieces
 
     def _tracks(self, pieces: list[list[_Piece]], count: int) -> list[dict[int, int]]:
         """After each line, which track each link takes; the topmost takes the last."""

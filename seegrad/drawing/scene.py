@@ -421,8 +421,11 @@ class _Composer:
 
     def _draft(self) -> _Draft:
         """The roomy manner, if it fits a page; else the close one, in lines if need be."""
-        roomy = self._drafted(close=False)
-        return roomy if roomy.places.width <= PAGE else self._drafted(close=True)
+        if not self.folded.less:
+            roomy = self._drafted(close=False)
+            if roomy.places.width <= PAGE:
+                return roomy
+        return self._drafted(close=True)
 
     def _drafted(self, close: bool) -> _Draft:
         slots = [self._slot_lines(box, close) for box in self.boxes]

@@ -81,8 +81,8 @@ def test_stepping_sends_torchs_gradients_along_the_edges(
 ) -> None:
     def edges() -> list[str]:
         texts = widget.locator(".carried.travelled").evaluate_all(
-            "labels => labels.map(label => [...label.childNodes]"
-            ".filter(n => n.nodeType === Node.TEXT_NODE).map(n => n.textContent).join(''))"
+            "labels => labels.map(label => [...label.querySelectorAll('tspan')]"
+            ".map(line => line.textContent).join(' '))"
         )
         return sorted(texts)
 
