@@ -29,7 +29,7 @@ _ROW, _CLOSE_ROW = 22.0, 18.0
 _MARGIN = 8.0  # above the first row and below the last
 
 Lines: TypeAlias = tuple[str, ...]
-Ink: TypeAlias = Literal["label", "value", "note"]
+Ink: TypeAlias = Literal["name", "value", "note"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def arranged(contents: Contents, close: bool) -> Written:
 def _rows(contents: Contents, close: bool) -> list[tuple[Ink, str]]:
     label = wrapped(contents.label, LONGEST_LINE) if close else (contents.label,)
     value: Lines = contents.brief if close else (contents.value,)
-    rows: list[tuple[Ink, str]] = [("label", line) for line in label]
+    rows: list[tuple[Ink, str]] = [("name", line) for line in label]
     return rows + [("value", line) for line in value if line]
 
 

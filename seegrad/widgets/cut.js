@@ -121,8 +121,8 @@ function drawing(scene, snip) {
   const [x, y] = scene.root_points[scene.root_points.length - 1];
   const name = svg("text", { x: x + 6, y }, scene.root);
   const one = svg("text", { class: "carried gradient", x: (left + x) / 2, y: y - 14 }, "1");
-  const { width, viewBox } = sheet(scene);
-  const canvas = svg("svg", { viewBox, role: "group", "aria-label": `graph of ${scene.root}` });
+  const paper = sheet(scene);
+  const canvas = svg("svg", { viewBox: paper.viewBox, role: "group", "aria-label": `graph of ${scene.root}` });
   canvas.append(...others, root, ...boxes.map(({ group }) => group));
   canvas.append(...cuttables.map(({ group }) => group), ...cuttables.map(({ text }) => text), one, name);
   const element = html("div", { class: "scroller" }, canvas);
@@ -131,7 +131,7 @@ function drawing(scene, snip) {
     /** @param {number} column px */
     fit(column) {
       boxes.forEach(({ fit }) => fit());
-      fitted(canvas, width, column);
+      fitted(canvas, paper, column);
     },
     /** @param {Page} page */
     show({ flows, arrivals, numbers, how }) {
@@ -189,7 +189,7 @@ function table({ ways, how }) {
 
 /** The choice of what cuts, and what restores. @param {(how: How) => void} choose @param {() => void} mend */
 function controls(choose, mend) {
-  const group = `how-${crypto.randomUUID()}`;
+  const group = `how-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   const choices = /** @type {How[]} */ (Object.keys(WAYS)).map((how) => {
     const radio = html("input", { type: "radio", name: group, value: how });
     radio.addEventListener("change", () => choose(how));

@@ -60,8 +60,10 @@ export function sheet(size) {
   return { x: -BESIDE, y: -ABOVE, width, height, viewBox: `${-BESIDE} ${-ABOVE} ${width} ${height}` };
 }
 
-/** Fits a drawing into its column: as large as it is, or smaller as far as it stays legible; then it scrolls.
- *  @param {SVGSVGElement} canvas @param {number} width px that it is wide @param {number} column px */
-export function fitted(canvas, width, column) {
-  canvas.style.width = `${Math.max(LEAST * width, Math.min(width, column))}px`;
+/** Fits a drawing into its scroller: as large as it is, or smaller as far as it stays legible; then it scrolls.
+ *  @param {SVGSVGElement} canvas @param {{width: number, height: number}} size @param {number} column px */
+export function fitted(canvas, { width, height }, column) {
+  const tallest = canvas.parentElement ? parseFloat(getComputedStyle(canvas.parentElement).maxHeight) : NaN;
+  const scale = Math.min(1, column / width, (tallest || Infinity) / height);
+  canvas.style.width = `${Math.max(LEAST, scale) * width}px`;
 }

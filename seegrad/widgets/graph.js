@@ -255,8 +255,8 @@ export function drawing(picture, acts, hover) {
   const boxes = nodes.map(box);
   const [x, y] = root?.points.at(-1) ?? [0, 0];
   const name = svg("text", { x: x + 6, y }, root?.name ?? "");
-  const { width, viewBox } = sheet(picture);
-  const canvas = svg("svg", { viewBox, role: "group", "aria-label": "computational graph" });
+  const paper = sheet(picture);
+  const canvas = svg("svg", { viewBox: paper.viewBox, role: "group", "aria-label": "computational graph" });
   canvas.append(...flows.map(({ wire }) => wire), ...boxes.map(({ group }) => group));
   canvas.append(...flows.map(({ label }) => label), name, ...foldTags(picture));
   const element = html("div", { class: "scroller" }, canvas);
@@ -276,7 +276,7 @@ export function drawing(picture, acts, hover) {
     /** Before it has a column on the page, a text has no width. @param {number} column px */
     fit(column) {
       boxes.forEach(({ fit }) => fit());
-      fitted(canvas, width, column);
+      fitted(canvas, paper, column);
     },
     /** @param {Saved["of"] | undefined} of what each box saved, where that is to be seen */
     weigh(of) {

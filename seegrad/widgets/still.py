@@ -13,7 +13,7 @@ from seegrad.drawing.boxes import LABEL_LINE, Text
 from seegrad.drawing.layout import Point
 from seegrad.widgets.common import QUIET_INK, TEXT_INK, VALUE_INK
 
-_INKS = {"label": TEXT_INK, "value": VALUE_INK, "note": QUIET_INK}
+_INKS = {"name": TEXT_INK, "value": VALUE_INK, "note": QUIET_INK}
 
 
 def draw_route(
