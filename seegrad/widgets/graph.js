@@ -185,7 +185,7 @@ function slotState({ steps, edges }, { id, label }, step) {
   const filled = stops.findLast(({ at }) => at <= step)?.grad;
   const next = stops.find(({ at }) => at > step)?.grad;
   const was = (filled ?? next)?.before === "None" ? "" : ` was ${(filled ?? next)?.before}`;
-  if (filled) return { state: "filled", said: `.grad${was}`, short: `.grad${was}`, grad: filled.after };
+  if (filled) return { state: "filled", said: `.grad${was}`, short: ".grad now", grad: filled.after };
   if (!next) return { state: "empty", said: "no gradient arrives", short: "no gradient", grad: "" };
   const travelling = edges.some((edge) => edge.source === id && edge.step > 0 && edge.step <= step);
   const now = `.grad ${next.before}`;
