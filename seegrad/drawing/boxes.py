@@ -93,29 +93,42 @@ def arranged(contents: Contents, close: bool) -> Written:
     widths = [len(line) * CHARACTER for _, line in rows]
     widths[0] += contents.sign
     note = max(map(len, notes)) * SMALL_CHARACTER
-    taken = _SPACE + note if note else 0.0
-    at = 0 if contents.beside_label else len(rows) - 1
-    beside = widths[at] + taken
-    alone = max(*widths, note, contents.least)
-    # a narrow box has a row more rather than a wider one
-    fits = beside <= alone if close else contents.beside_label or len(rows) > 1
-    fits = fits and len(notes) == 1
-    inner = max(beside, alone) if fits else alone
-    at = at if fits else len(rows)
+    at = _note_row(contents, widths, note, len(notes), close)
+    taken = [0.0] * (at + len(notes) + len(rows))  # of each row, by sign and note
+    taken[0] = contents.sign
+    inner = max(*widths, note, contents.least)
+    if beside := at < len(rows):
+        inner = max(inner, widths[at] + _beside(note))
+        taken[at] += _beside(note)
     height = _CLOSE_ROW if close else _ROW
     middles = [_MARGIN + (row + 0.5) * height for row in range(max(len(rows), at + len(notes)))]
-    signs = [contents.sign] + [0.0] * len(rows)
     texts = [
-        Text(ink, line, PADDING, middle, inner - sign - (taken if row == at else 0.0))
-        for row, ((ink, line), middle, sign) in enumerate(zip(rows, middles, signs, strict=False))
+        Text(ink, line, PADDING, middles[row], inner - taken[row])
+        for row, (ink, line) in enumerate(rows)
     ]
-    room = max(0.0, inner - widths[at] - _SPACE) if fits else inner
-    end = PADDING + (inner - signs[at] if fits else 0.0)
+    end = PADDING + inner - contents.sign * (at == 0) if beside else PADDING
+    room = max(0.0, inner - widths[at] - _SPACE) if beside else inner
     texts += [
-        Text("note", line, end, middle, room, fits)
-        for line, middle in zip(notes, middles[at:], strict=False)
+        Text("note", line, end, middles[at + n], room, beside) for n, line in enumerate(notes)
     ]
     return Written(tuple(texts), inner + 2 * PADDING, len(middles) * height + 2 * _MARGIN)
+
+
+def _note_row(contents: Contents, widths: list[float], note: float, lines: int, close: bool) -> int:
+    """The row where the note stands: one of the others, or a row of its own below them.
+
+    A narrow box has a row more rather than a wider one.
+    """
+    at = 0 if contents.beside_label else len(widths) - 1
+    if close:
+        fits = widths[at] + _beside(note) <= max(*widths, note, contents.least)
+        return at if fits and lines == 1 else len(widths)
+    return at if contents.beside_label or at > 0 else len(widths)
+
+
+def _beside(note: float) -> float:
+    """What a note of such a width takes of the row where it stands."""
+    return _SPACE + note if note else 0.0
 
 
 def _rows(contents: Contents, close: bool) -> list[tuple[Ink, str]]:
