@@ -5,6 +5,7 @@ Nothing here depends on ``torch.set_printoptions``: the same value is always the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -18,6 +19,12 @@ _WHOLE = 1e6
 
 _INT64 = 2**63
 """Integers below this are exact in a tensor, so they are written exactly."""
+
+_BREAKS = re.compile(r"(?<=.)(?: |\((?=[^)…])|(?=\.[^\W\d]))")
+"""Where a text may go on in the next line: at a space, after a bracket, before a dot in a name."""
+
+_HUMPS = re.compile(r"(?<=[a-z])(?=[A-Z])")
+"""… and in a name that leaves no other place, before a word of it."""
 
 _PLAIN = {torch.float32, torch.complex64, torch.int64, torch.bool}
 """What ``torch.tensor(...)`` makes of Python numbers: `exact` need not name these dtypes."""
@@ -72,6 +79,59 @@ def array(data: torch.Tensor, shape: Sequence[int] | None = None, limit: int = 8
     """
     listing, complete = _listing(data, shape, limit, number)
     return listing if complete else f"{listing} {_size(data, shape)}"
+
+
+def glimpse(
+    data: torch.Tensor, shape: Sequence[int] | None = None, longest: int = 16
+) -> tuple[str, ...]:
+    """How is a tensor written where there is room for two short lines only?
+
+    Whole if two lines of up to `longest` characters hold it, else its first numbers and its shape.
+    `data` and `shape` are as in `array`.
+
+    >>> glimpse(torch.arange(4.0)), glimpse(torch.tensor([1.469, -3.075, -19.88]))
+    (('[0, 1, 2, 3]',), ('[1.469, -3.075,', '-19.88]'))
+    >>> glimpse(torch.full((3, 4), 0.25)), glimpse(torch.arange(100))
+    (('[[0.25, …]]', '(3, 4)'), ('[0, 1, 2, 3, …]', '(100,)'))
+    """
+    true = tuple(data.shape) if shape is None else tuple(shape)
+    if data.shape == true and data.numel() <= longest and not _opaque(data):
+        lines = wrapped(array(data, true, limit=longest), longest)
+        if max(map(len, lines)) <= longest:
+            return lines
+    if _opaque(data) or not data.numel():
+        return (array(data, true),)
+    row = data.detach()
+    while row.ndim > 1:
+        row = row[0]
+    return _opening(row[:longest].tolist(), len(true), longest), _size(data, true)
+
+
+def _opening(row: list[Any], dimensions: int, longest: int) -> str:
+    """As many of the first numbers as fit; one in any case."""
+    texts: list[str] = []
+    for count in range(1, len(row) + 1):
+        numbers = ", ".join(map(number, row[:count]))
+        texts.append(f"{'[' * dimensions}{numbers}, {ELLIPSIS}{']' * dimensions}")
+    return next((text for text in reversed(texts) if len(text) <= longest), texts[0])
+
+
+def wrapped(text: str, longest: int) -> tuple[str, ...]:
+    """A text in one line if that is short enough, else in two, broken where that is sensible.
+
+    >>> wrapped("y = 2 * s", 20), wrapped("(pred.detach() - target) ** 2", 20)
+    (('y = 2 * s',), ('(pred.detach()', '- target) ** 2'))
+    >>> wrapped("torch.nn.functional.silu", 20)
+    ('torch.nn', '.functional.silu')
+    >>> wrapped("MaxPool2DWithIndicesBackward0", 20)
+    ('MaxPool2DWith', 'IndicesBackward0')
+    """
+    if len(text) <= longest:
+        return (text,)
+    found = [*_BREAKS.finditer(text)] or _HUMPS.finditer(text)
+    places = [match.end() for match in found]
+    lines = [(text[:place].rstrip(), text[place:].lstrip()) for place in places]
+    return min(reversed(lines), key=lambda two: max(map(len, two)), default=(text,))
 
 
 def exact(data: torch.Tensor, shape: Sequence[int] | None = None, limit: int = 8) -> str:

@@ -125,6 +125,7 @@ def test_the_picture_holds_the_real_flows(dot):
         "before": "None",
         "added": "[0, 4, 8, 12]",
         "after": "[0, 4, 8, 12]",
+        "brief": ("[0, 4, 8, 12]",),
     }
 
 

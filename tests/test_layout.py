@@ -23,9 +23,9 @@ def graphs(draw):
         st.lists(st.tuples(index, index).filter(lambda ends: len({*ends}) == 2), max_size=28)
     )
     width = st.one_of(st.just(0.0), st.floats(1, 200))
-    links = [Link(min(pair), max(pair), draw(width)) for pair in ends]
+    height = st.sampled_from([LABEL_HEIGHT, 33.0])  # of one line, of two
     names = draw(st.permutations(range(len(boxes))))  # the order of boxes need not be the graph's
-    links = [Link(names[link.source], names[link.target], link.label_width) for link in links]
+    links = [Link(names[min(pair)], names[max(pair)], draw(width), draw(height)) for pair in ends]
     return boxes, links
 
 
@@ -40,9 +40,9 @@ def label_areas(links, plan):
     return [
         (
             x - link.label_width / 2,
-            y - LABEL_HEIGHT / 2,
+            y - link.label_height / 2,
             x + link.label_width / 2,
-            y + LABEL_HEIGHT / 2,
+            y + link.label_height / 2,
         )
         for (x, y), link in zip(plan.labels, links, strict=True)
         if link.label_width
@@ -146,7 +146,7 @@ def test_docstrings_are_true():
 
 
 def test_an_empty_graph_has_an_empty_layout():
-    assert layout([], []) == Layout((), (), (), 0.0, 0.0)
+    assert layout([], []) == Layout((), (), (), 0.0, 0.0, ())
 
 
 def test_boxes_without_links_stand_in_one_column():

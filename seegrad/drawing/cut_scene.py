@@ -6,6 +6,7 @@ The numbers come from ``severing``, the code from ``rewriting``, the places from
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,21 @@ import torch
 from torch import Tensor
 
 from seegrad import formatting
-from seegrad.drawing.layout import Box, Layout, Link, Point, layout
+from seegrad.drawing.boxes import (
+    CHARACTER,
+    PAGE,
+    SLOT_GAP,
+    SMALL_CHARACTER,
+    Contents,
+    Lines,
+    Text,
+    Written,
+    arranged,
+    label_size,
+    slot_height,
+)
+from seegrad.drawing.breaking import broken
+from seegrad.drawing.layout import LABEL_MARGIN, Box, Layout, Link, Point, layout
 from seegrad.errors import InputError
 from seegrad.functions.asking import element
 from seegrad.functions.definition import define, parameter_names
@@ -45,36 +60,35 @@ MOST_COLUMNS = 8
 
 SPELLING: dict[How, str] = {"detach": ".detach()", "no_grad": "no_grad", "data": ".data"}
 
-CHARACTER = 8.43  # width of a monospaced character at 14 px
-SMALL_CHARACTER = 7.23  # … at 12 px
-PADDING = 14.0
-BOX_HEIGHT = 60.0
-SLOT_HEIGHT = 50.0
-SLOT_GAP = 8.0
+SCISSORS = 30.0  # room for them on an edge, at the right of its label
+STAGGER = 26.0  # more room where an op has several edges: see cut.js
 LONGEST_LABEL = 26  # characters
 LONGEST_VALUE = 28
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A box, and whether it is a leaf with a slot for its gradient below."""
+    """A box; ``slot`` is the height of that for the gradient below a leaf, 0 if it has none."""
 
     id: str
     kind: str
     label: str
-    note: str
     value: str
     exact: str
+    texts: tuple[Text, ...]
     x: float
     y: float
     width: float
     height: float
-    slot: bool
+    slot: float
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """An edge; ``number`` is that of its scissors, 0 where nothing can be cut."""
+    """An edge; ``number`` is that of its scissors, 0 where nothing can be cut.
+
+    ``room`` is how wide its label may be: a cut may bring longer numbers than there are uncut.
+    """
 
     id: str
     number: int
@@ -84,6 +98,7 @@ class Wire:
     word: str
     points: tuple[Point, ...]
     label: Point
+    room: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +115,26 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """What an edge does now: a gradient is "flowing", it is "severed", or "idle": nothing comes."""
+    """What an edge does now: a gradient is "flowing", it is "severed", or "idle": nothing comes.
+
+    ``lines`` are written on it.
+    """
 
     state: Literal["flowing", "severed", "idle"]
     gradient: str
+    lines: Lines
     exact: str
     uncut: str
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The gradient at a leaf, uncut and now."""
+    """The gradient at a leaf, uncut and now; ``lines`` say what it is now."""
 
     name: str
     uncut: str
     now: str
+    lines: Lines
     exact: str
 
 
@@ -126,6 +146,16 @@ class Comparison:
     cells: tuple[tuple[str, ...], ...]
     values: tuple[tuple[float, ...], ...]
     more: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The picture in one manner."""
+
+    close: bool
+    boxes: list[Written]
+    slots: list[float]
+    plan: Layout
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,58 +209,78 @@ class Cutting:
     @cached_property
     def picture(self) -> Drawing:
         """The graph of f(x), laid out once."""
-        plan = self._layout()
-        vertices = enumerate(self.graph.vertices)
+        plan = self._draft.plan
         return Drawing(
             plan.width,
             plan.height,
-            tuple(self._node(index, vertex, plan) for index, vertex in vertices),
-            tuple(self._wire(index, edge, plan) for index, edge in enumerate(self.graph.edges)),
+            tuple(self._node(index) for index in range(len(self.graph.vertices))),
+            tuple(self._wire(index, edge) for index, edge in enumerate(self.graph.edges)),
             self.result,
             plan.routes[-1],
         )
 
-    def _layout(self) -> Layout:
+    @cached_property
+    def _draft(self) -> _Draft:
+        """The roomy manner, if it fits a page; else the close one, in lines if need be."""
+        roomy = self._drafted(close=False)
+        return roomy if roomy.plan.width <= PAGE else self._drafted(close=True)
+
+    def _drafted(self, close: bool) -> _Draft:
         place = {vertex: index for index, vertex in enumerate(self.graph.vertices)}
+        texts = [arranged(self._contents(vertex, close), close) for vertex in self.graph.vertices]
+        slots = [self._slot(vertex, close) for vertex in self.graph.vertices]
         boxes = [
-            Box(self._width(v), BOX_HEIGHT, SLOT_GAP + SLOT_HEIGHT if _has_slot(v) else 0.0)
-            for v in self.graph.vertices
+            Box(drawn.width, drawn.height, SLOT_GAP + slot if slot else 0.0)
+            for drawn, slot in zip(texts, slots, strict=True)
         ]
+        boxes.append(Box(len(self.result) * CHARACTER + 8, 20.0))
         links = [
-            Link(place[edge.source], place[edge.target], self._room(edge))
+            Link(place[edge.source], place[edge.target], *self._room(edge, close))
             for edge in self.graph.edges
         ]
-        root = Box(len(self.result) * CHARACTER + 8, 20.0)
-        seed = Link(place[self.graph.root], len(boxes), CHARACTER)
-        return layout([*boxes, root], [*links, seed])
+        links.append(Link(place[self.graph.root], len(place), *label_size(("1",))))
+        plan = layout(boxes, links)
+        return _Draft(close, texts, slots, broken(plan, boxes, links, PAGE) if close else plan)
 
-    def _room(self, edge: Edge) -> float:
-        """The width of what is written on an edge."""
+    def _room(self, edge: Edge, close: bool) -> tuple[float, float]:
+        """The width and the height of what is written on an edge; a cut is named there too."""
         place = self.uncut.place(edge)
         gradient = None if place is None else self.uncut.flows.get(place)
         if gradient is None:
-            return len(edge.word) * CHARACTER
-        # A cut is named where the gradient was.
-        return max(len(_text(gradient)), len("no_grad")) * CHARACTER
+            return label_size((edge.word,))
+        width, height = label_size(_lines(gradient, close))
+        return max(width, len("no_grad") * CHARACTER) + self._scissors(edge), height
 
-    def _node(self, index: int, vertex: Vertex, plan: Layout) -> Node:
-        (x, y), value = plan.corners[index], vertex.value
+    def _scissors(self, edge: Edge) -> float:
+        """The room that scissors take on an edge; those of an op's next edge stand farther out."""
+        if edge not in self.number_of:
+            return 0.0
+        return SCISSORS + STAGGER * (self._cuttable_inputs[edge.target] > 1)
+
+    @cached_property
+    def _cuttable_inputs(self) -> Counter[Vertex]:
+        return Counter(edge.target for edge in self.number_of)
+
+    def _node(self, index: int) -> Node:
+        draft, vertex = self._draft, self.graph.vertices[index]
+        (x, y), drawn, value = draft.plan.corners[index], draft.boxes[index], vertex.value
         return Node(
             id=f"n{index}",
             kind=vertex.kind,
             label=self._label(vertex),
-            note=self._note(vertex),
             value="" if value is None else _text(value.data, value.shape),
             exact="" if value is None else formatting.exact(value.data, value.shape),
+            texts=drawn.texts,
             x=x,
             y=y,
-            width=self._width(vertex),
-            height=BOX_HEIGHT,
-            slot=_has_slot(vertex),
+            width=drawn.width,
+            height=drawn.height,
+            slot=draft.slots[index],
         )
 
-    def _wire(self, index: int, edge: Edge, plan: Layout) -> Wire:
-        number = self.number_of.get(edge, 0)
+    def _wire(self, index: int, edge: Edge) -> Wire:
+        number, draft, scissors = self.number_of.get(edge, 0), self._draft, self._scissors(edge)
+        x, y = draft.plan.labels[index]
         return Wire(
             id=f"e{index}",
             number=number,
@@ -238,20 +288,32 @@ class Cutting:
             kind=edge.kind,
             text=self.told(number) if number else "",
             word=edge.word,
-            points=plan.routes[index],
-            label=plan.labels[index],
+            points=draft.plan.routes[index],
+            label=(x - scissors / 2, y),
+            room=self._room(edge, draft.close)[0] - scissors + LABEL_MARGIN,
         )
 
-    def _width(self, vertex: Vertex) -> float:
+    def _contents(self, vertex: Vertex, close: bool) -> Contents:
         value = vertex.value
-        label = len(self._label(vertex)) * CHARACTER
-        shown = 0.0 if value is None else len(_text(value.data, value.shape)) * CHARACTER
-        note = len(self._note(vertex)) * SMALL_CHARACTER + 18 * bool(self._note(vertex))
-        rows = (label, shown + note) if vertex.kind == "op" else (label + note, shown)
         gradient = self._gradient_at(vertex, self.uncut)
         # "uncut " stands before it once something is cut
-        slot = 0.0 if gradient is None else len(_text(gradient)) * CHARACTER + 6 * SMALL_CHARACTER
-        return max(*rows, slot, 19 * SMALL_CHARACTER * _has_slot(vertex)) + 2 * PADDING
+        slot = 0.0 if gradient is None else label_size(_lines(gradient, close))[0]
+        return Contents(
+            label=self._label(vertex),
+            value="" if value is None else _text(value.data, value.shape),
+            brief=() if value is None else formatting.glimpse(value.data, value.shape),
+            note=self._note(vertex),
+            beside_label=vertex.kind != "op",
+            least=slot + len("uncut ") * SMALL_CHARACTER if _has_slot(vertex) else 0.0,
+        )
+
+    def _slot(self, vertex: Vertex, close: bool) -> float:
+        """The height of the slot below a leaf; 0 for none."""
+        if not _has_slot(vertex):
+            return 0.0
+        gradient = self._gradient_at(vertex, self.uncut)
+        lines = 1 if gradient is None else len(_lines(gradient, close))
+        return slot_height(lines, close)
 
     def _note(self, vertex: Vertex) -> str:
         if vertex.kind == "leaf" and vertex.value is not None:
@@ -316,7 +378,7 @@ class Cutting:
             code=tuple(code),
             note=note,
             value=f"{self.result} = {_text(run.y)}",
-            flows=dict(self._flows(run, numbers)),
+            flows=dict(self._flows(run, numbers, how)),
             arrivals=dict(self._arrivals(run)),
             comparison=self._comparison(run) if numbers else None,
             sentence=self._sentence(run, numbers),
@@ -329,7 +391,7 @@ class Cutting:
             return self.uncut
         return severed(self.f, self.x, [self.places[n - 1] for n in numbers], how, self.uncut)
 
-    def _flows(self, run: Run, numbers: Sequence[int]) -> Iterator[tuple[str, Flow]]:
+    def _flows(self, run: Run, numbers: Sequence[int], how: How) -> Iterator[tuple[str, Flow]]:
         for index, edge in enumerate(self.graph.edges):
             number = self.number_of.get(edge)
             if number is None:
@@ -338,11 +400,13 @@ class Cutting:
             before, now = self.uncut.flows.get(place), run.flows.get(place)
             uncut = "" if before is None else _text(before)
             if number in numbers:
-                yield f"e{index}", Flow("severed", "", "", uncut)
+                word = SPELLING[how].strip(".()")
+                yield f"e{index}", Flow("severed", "", (word,), "", uncut)
             elif now is None:
-                yield f"e{index}", Flow("idle", "", "", uncut)
+                yield f"e{index}", Flow("idle", "", (), "", uncut)
             else:
-                yield f"e{index}", Flow("flowing", _text(now), _exact(now), uncut)
+                lines = _lines(now, self._draft.close)
+                yield f"e{index}", Flow("flowing", _text(now), lines, _exact(now), uncut)
 
     def _arrivals(self, run: Run) -> Iterator[tuple[str, Arrival]]:
         for index, vertex in enumerate(self.graph.vertices):
@@ -350,10 +414,9 @@ class Cutting:
                 continue
             before, now = self._gradient_at(vertex, self.uncut), self._gradient_at(vertex, run)
             exact = "None" if now is None else _exact(now)
-            yield (
-                f"n{index}",
-                Arrival(self.vertex_name(vertex), _maybe(before), _maybe(now), exact),
-            )
+            lines = ("None",) if now is None else _lines(now, self._draft.close)
+            name = self.vertex_name(vertex)
+            yield f"n{index}", Arrival(name, _maybe(before), _maybe(now), lines, exact)
 
     def _gradient_at(self, vertex: Vertex, run: Run) -> Tensor | None:
         """What arrives at a leaf in a run."""
@@ -609,6 +672,13 @@ def _text(data: Tensor, shape: Sequence[int] | None = None) -> str:
         if len(text) <= LONGEST_VALUE:
             return text
     return f"tensor {formatting.shape(shape)}"
+
+
+def _lines(gradient: Tensor, close: bool) -> Lines:
+    """How a gradient is written on an edge."""
+    if close:
+        return formatting.glimpse(keep(gradient), gradient.shape)
+    return (_text(gradient),)
 
 
 def _exact(data: Tensor) -> str:

@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 from seegrad.collector import collector_waiting
 
-MIN_GAP = 48.0  # between two columns: room for a curve and its arrowhead
-LABEL_MARGIN = 22.0  # left and right of a label, so that it touches no arrowhead
-LABEL_HEIGHT = 18.0
-LABEL_PITCH = LABEL_HEIGHT + 2.0
-LABEL_LIFT = 14.0  # from the end of a link to the middle of a label beyond it
+MIN_GAP = 36.0  # between two columns: room for a curve and its arrowhead
+LABEL_MARGIN = 8.0  # left and right of a label
+LABEL_HEIGHT = 18.0  # of a label with one line
+LABEL_GAP = 4.0  # between two labels, one above the other
+LABEL_LIFT = 5.0  # between the end of a link and a label beyond it
 STEEP = 64.0  # a link that rises or falls by so much carries its label on itself
 BOX_ROOM = 16.0  # left free above and below a box
 DUMMY_ROOM = 8.0  # left free above and below a link that passes by
@@ -55,11 +55,13 @@ class Link:
     """A value on its way from the box that made it to a box that uses it (indices of boxes).
 
     ``label_width``: pixels that the gradient written on it takes, 0 if no gradient comes back.
+    ``label_height`` counts if there is such a label.
     """
 
     source: int
     target: int
     label_width: float = 0.0
+    label_height: float = LABEL_HEIGHT
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,8 @@ class Layout:
 
     Draw each leg of a route as a cubic whose two control points stand half way in x, each at the
     height of its own end: such a curve keeps clear of the boxes. Give the labels a halo, because a
-    label on a sloping link stands on the curve.
+    label on a sloping link stands on the curve. Only ``breaking.broken`` makes legs that go
+    straight down, or back to the left: draw these straight, and round their corners.
     """
 
     corners: tuple[Point, ...]  # top left of each box
@@ -76,6 +79,7 @@ class Layout:
     labels: tuple[Point, ...]  # centre of each link's label
     width: float
     height: float
+    columns: tuple[tuple[float, float], ...]  # left and right edge of each
 
 
 def layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
@@ -86,14 +90,14 @@ def layout(boxes: Sequence[Box], links: Sequence[Link]) -> Layout:
 
     >>> plan = layout([Box(60, 50), Box(80, 50)], [Link(0, 1, label_width=20)])
     >>> plan.corners
-    ((0.0, 0.0), (124.0, 0.0))
+    ((0.0, 0.0), (96.0, 0.0))
     >>> plan.routes
-    (((60.0, 25.0), (124.0, 25.0)),)
+    (((60.0, 25.0), (96.0, 25.0)),)
     >>> plan.labels
-    ((92.0, 11.0),)
+    ((78.0, 11.0),)
     """
     if not boxes:
-        return Layout((), (), (), 0.0, 0.0)
+        return Layout((), (), (), 0.0, 0.0, ())
     with collector_waiting():
         return _layout(boxes, links)
 
@@ -117,6 +121,7 @@ class _Graph(NamedTuple):
     sources: list[int]
     targets: list[int]
     labels: list[float]
+    tall: list[float]
     incoming: list[list[int]]
     outgoing: list[list[int]]
 
@@ -133,7 +138,8 @@ def _graph(count: int, links: Sequence[Link]) -> _Graph:
             )
         outgoing[source].append(number)
         incoming[target].append(number)
-    return _Graph(sources, targets, [link.label_width for link in links], incoming, outgoing)
+    labels, tall = [link.label_width for link in links], [link.label_height for link in links]
+    return _Graph(sources, targets, labels, tall, incoming, outgoing)
 
 
 # --- layers: which column, and which paths shape the picture --------------------------------------
@@ -365,9 +371,8 @@ def _place(
 
 def _stacks(boxes: Sequence[Box], graph: _Graph, cells: _Cells) -> list[_Stack]:
     labels = [0.0] * len(boxes)
-    for target, width in zip(graph.targets, graph.labels, strict=True):
-        if width:
-            labels[target] += LABEL_PITCH
+    for target, height in compress(zip(graph.targets, graph.tall, strict=True), graph.labels):
+        labels[target] += height + LABEL_GAP
     # A box claims room for itself, or for the labels at its left.
     heights = [b.height if b.height > room else room for b, room in zip(boxes, labels, strict=True)]
     dummies = [DUMMY_ROOM] * (len(cells.main) - len(boxes))
@@ -475,9 +480,9 @@ def _measure(
     tops = [middle - box.height / 2 for middle, box in zip(middles, boxes, strict=False)]
     feet = [top + box.height + box.tail for top, box in zip(tops, boxes, strict=True)]
     passing = middles[len(boxes) :]
-    shown = [*compress(heights, graph.labels)]
-    top = min(*tops, *passing, min(shown, default=inf) - LABEL_HEIGHT / 2)
-    bottom = max(*feet, *passing, max(shown, default=-inf) + LABEL_HEIGHT / 2)
+    shown = [*compress(zip(heights, graph.tall, strict=True), graph.labels)]
+    top = min(*tops, *passing, min([middle - tall / 2 for middle, tall in shown], default=inf))
+    bottom = max(*feet, *passing, max([middle + tall / 2 for middle, tall in shown], default=-inf))
 
     widths, rights = _edges(boxes, graph, layer)
     lefts = list(map(sub, rights, widths))
@@ -505,7 +510,8 @@ def _measure(
     gaps = [(before + after) / 2 for before, after in zip([0.0, *rights], lefts, strict=False)]
     xs = [gaps[layer[target]] for target in graph.targets]
     labels = tuple((x, height - top) for x, height in zip(xs, heights, strict=True))
-    return Layout(tuple(corners), tuple(routes), labels, rights[-1], bottom - top)
+    columns = tuple(zip(lefts, rights, strict=True))
+    return Layout(tuple(corners), tuple(routes), labels, rights[-1], bottom - top, columns)
 
 
 def _edges(
@@ -552,16 +558,17 @@ def _label_heights(
         top, bottom = (start, end) if start < end else (end, start)
         level, steep = bottom - top < LABEL_HEIGHT, bottom - top >= STEEP
         if (outward & ABOVE and not steep) or (level and low <= 0):
-            heights[link] = top - LABEL_LIFT
+            heights[link] = top - LABEL_LIFT - graph.tall[link] / 2
         elif (outward & BELOW and not steep) or level:
-            heights[link] = bottom + LABEL_LIFT
+            heights[link] = bottom + LABEL_LIFT + graph.tall[link] / 2
         else:
             heights[link] = (top + bottom) / 2
     for labels in gaps:
         if len(labels) > 1:
             labels.sort(key=heights.__getitem__)
             wanted = [heights[link] for link in labels]
-            offsets = [LABEL_PITCH * place for place in range(len(labels))]
+            tall = [graph.tall[link] + LABEL_GAP for link in labels]
+            offsets = [*accumulate([(a + b) / 2 for a, b in pairwise(tall)], initial=0.0)]
             spread = _spread(wanted, offsets, [1.0] * len(labels))
             if spread is not wanted:
                 for link, height in zip(labels, spread, strict=True):

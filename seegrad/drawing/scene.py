@@ -14,13 +14,27 @@ from functools import cached_property
 from torch import Tensor
 
 from seegrad.backward import Pass
+from seegrad.drawing.boxes import (
+    CHARACTER,
+    PAGE,
+    SLOT_GAP,
+    SMALL_CHARACTER,
+    Contents,
+    Lines,
+    Text,
+    Written,
+    arranged,
+    label_size,
+    slot_height,
+)
+from seegrad.drawing.breaking import broken
 from seegrad.drawing.folding import Folded, Group, Item, Passage, together
 from seegrad.drawing.layout import Box, Layout, Link, Point, layout
 from seegrad.drawing.steps import SceneStep, Teller
 from seegrad.drawing.words import (
-    LONGEST_VALUE,
     Words,
     exact_text,
+    gradient_lines,
     gradient_text,
     short_title,
     value_text,
@@ -29,17 +43,9 @@ from seegrad.recording import Op
 from seegrad.recording.names import ModuleNames, Names
 from seegrad.structure import Edge, Stop, Structure, Vertex
 
-CHARACTER = 8.43  # width of a monospaced character at 14 px
-SMALL_CHARACTER = 7.23  # … at 12 px
-PADDING = 14.0
 LONGEST_CODE = 40  # lines
-BOX_HEIGHT = 60.0
-LOW_BOX_HEIGHT = 40.0  # of a box with one line
-SLOT_HEIGHT = 50.0
-SLOT_GAP = 8.0
 FOLD_MARK = 22.0  # the sign on a folded box that it can be unfolded
-SHORT_GRADIENT = 20
-"""In a folded picture an edge is labelled with so many characters: the boxes stand closer then."""
+ROOMY_SLOT, CLOSE_SLOT = 19, 13  # characters of ".grad None, will be" and of ".grad will be"
 
 STUBS_FROM = 5
 """A leaf that so many ops use is drawn anew at each: its edges would cross all the rest."""
@@ -65,18 +71,20 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Where a leaf's ``.grad`` stands."""
+    """Where a leaf's ``.grad`` stands, and the lines in which it is written there."""
 
     x: float
     y: float
     width: float
     height: float
+    lines: Lines
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
     """A box: what is written in it, and where it stands.
 
+    ``texts`` are its label, value and note as they are drawn, perhaps in several lines each.
     ``kind`` is a vertex's ("leaf", "op", "constant"), or "group" for folded ops, "sources" for
     folded leaves and constants; ``folded`` is the id to unfold those by, else "".
     """
@@ -91,6 +99,7 @@ class Node:
     marks: tuple[str, ...]
     spans: tuple[Span, ...]
     text: str
+    texts: tuple[Text, ...]
     x: float
     y: float
     width: float
@@ -100,7 +109,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """An edge: ``gradient`` travels it, right to left, at step ``step`` (0: never)."""
+    """An edge: ``gradient`` travels it, right to left, at step ``step`` (0: never).
+
+    ``lines`` say it, or the edge's word, around the point ``label``.
+    """
 
     id: str
     source: str
@@ -112,6 +124,7 @@ class Arrow:
     step: int
     points: tuple[Point, ...]
     label: Point
+    lines: Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,7 @@ class Root:
     step: int
     points: tuple[Point, ...]
     label: Point
+    lines: Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +182,17 @@ class _Wire:
     source: int
     target: int
     edges: list[Edge]
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """The picture in one manner: what is written in the boxes and on the edges, and the places."""
+
+    close: bool
+    boxes: list[Written]
+    slots: list[Lines]
+    labels: list[Lines]
+    places: Layout
 
 
 def compose(
@@ -218,19 +243,21 @@ class _Composer:
             self.first_box.setdefault(box.item, number)
         self.ids = [self._id(number) for number in range(len(self.boxes))]
         self.wires = self._wires()
-        self.wire_texts = [self._wire_text(wire) for wire in self.wires]
+        self.told = self._told()
+        self.grad_of = {_where(step): t.grad for step, t in zip(steps, self.told, strict=True)}
 
     def scene(self) -> Scene:
-        places = self._layout()
+        draft = self._draft()
+        places = draft.places
         kinds = [vertex.kind for vertex in self.graph.vertices]
         return Scene(
             code=tuple(_line(*key) for key in self.code),
             width=places.width,
             height=places.height,
-            nodes=tuple(self._node(number, places) for number in range(len(self.boxes))),
-            edges=tuple(self._arrow(number, places) for number in range(len(self.wires))),
-            root=self._root(places),
-            steps=self._told(),
+            nodes=tuple(self._node(number, draft) for number in range(len(self.boxes))),
+            edges=tuple(self._arrow(number, draft) for number in range(len(self.wires))),
+            root=self._root(draft),
+            steps=self.told,
             unfolded=tuple(self._unfolded(group) for group in self.folded.opened),
             leaves=kinds.count("leaf"),
             ops=kinds.count("op"),
@@ -286,30 +313,38 @@ class _Composer:
         name = item.id if isinstance(item, Group) else f"n{self.place[item]}"
         return f"{name}.{nth}" if nth else name
 
-    def _node(self, number: int, places: Layout) -> Node:
+    def _node(self, number: int, draft: _Draft) -> Node:
         box, item = self.boxes[number], self.boxes[number].item
-        x, y = places.corners[number]
-        width, height = self._size(box)
-        written, group = self._value(box), item if isinstance(item, Group) else None
+        (x, y), drawn = draft.places.corners[number], draft.boxes[number]
+        value, group = self._value(box), item if isinstance(item, Group) else None
         label, note = self.words.label(item), self.words.note(item)
-        parts = [label, written and f"= {written}", note, group and "folded"]
+        parts = [label, value and f"= {value}", note, group and "folded"]
         return Node(
             id=self.ids[number],
             kind=item.kind if isinstance(item, Vertex) else "group" if item.fold else "sources",
             folded=group.id if group else "",
             label=label,
             note=note,
-            value=written,
+            value=value,
             exact=self._exact_value(item),
             marks=self.words.marks(item),
             spans=tuple(self._spans(item)),
             text=", ".join(part for part in parts if part),
+            texts=drawn.texts,
             x=x,
             y=y,
-            width=width,
-            height=height,
-            slot=Slot(x, y + height + SLOT_GAP, width, SLOT_HEIGHT) if _has_slot(box) else None,
+            width=drawn.width,
+            height=drawn.height,
+            slot=self._slot(number, draft),
         )
+
+    def _slot(self, number: int, draft: _Draft) -> Slot | None:
+        if not _has_slot(self.boxes[number]):
+            return None
+        (x, y), drawn = draft.places.corners[number], draft.boxes[number]
+        lines = draft.slots[number]
+        height = slot_height(len(lines), draft.close)
+        return Slot(x, y + drawn.height + SLOT_GAP, drawn.width, height, lines)
 
     def _value(self, box: _Drawn) -> str:
         return "" if box.low else self.words.value(box.item)
@@ -319,26 +354,25 @@ class _Composer:
         value = item.value if isinstance(item, Vertex) and not self.folded.less else None
         return "" if value is None else exact_text(value.data, value.shape)
 
-    def _size(self, box: _Drawn) -> tuple[float, float]:
-        item = box.item
-        label = len(self.words.label(item)) * CHARACTER
-        note = len(self.words.note(item)) * SMALL_CHARACTER
-        value = len(self._value(box)) * CHARACTER
-        if isinstance(item, Group):
-            label += FOLD_MARK
-        if box.low or (isinstance(item, Vertex) and item.kind != "op"):
-            first, second = label + 18 + note, value
-        else:
-            first, second = label, value + 18 + note
-        first += sum(len(mark) * SMALL_CHARACTER + 16 for mark in self.words.marks(item))
-        slot = self._slot_width(item) if _has_slot(box) else 0.0
-        height = LOW_BOX_HEIGHT if box.low else BOX_HEIGHT
-        return max(first, second, slot) + 2 * PADDING, height
+    def _contents(self, box: _Drawn, slot: Lines, close: bool) -> Contents:
+        item, words = box.item, self.words
+        quiet = CLOSE_SLOT if close else ROOMY_SLOT  # characters of the quiet row
+        slot_width = max(label_size(slot)[0], quiet * SMALL_CHARACTER) if _has_slot(box) else 0.0
+        marks = sum(len(mark) * SMALL_CHARACTER + 16 for mark in words.marks(item))
+        return Contents(
+            label=words.label(item),
+            value=self._value(box),
+            brief=() if box.low else words.brief(item),
+            note=words.note(item),
+            beside_label=box.low or (isinstance(item, Vertex) and item.kind != "op"),
+            sign=FOLD_MARK if isinstance(item, Group) else 0.0,
+            least=max(slot_width, marks),
+        )
 
-    def _slot_width(self, item: Item) -> float:
-        arrived = self.arrived.get(item) if isinstance(item, Vertex) else None
-        text = "" if arrived is None else gradient_text(arrived)
-        return max(len(text) * CHARACTER, 20 * SMALL_CHARACTER)
+    def _slot_lines(self, box: _Drawn, close: bool) -> Lines:
+        """How the ``.grad`` of a leaf is written below it."""
+        grad = self.grad_of.get(box.item) if _has_slot(box) else None
+        return ("",) if grad is None else grad.brief if close else (grad.after,)
 
     # What joins them
 
@@ -368,35 +402,59 @@ class _Composer:
     def _flows(self, wire: _Wire) -> list[tuple[Edge | None, Tensor]]:
         return together((e, self.gradient_of[e]) for e in wire.edges if e in self.gradient_of)
 
-    def _wire_text(self, wire: _Wire) -> str:
+    def _wire_lines(self, wire: _Wire, close: bool) -> Lines:
         flows = self._flows(wire)
-        if not flows:
-            return wire.edges[0].word
-        longest = SHORT_GRADIENT if self.folded.less else LONGEST_VALUE
-        return gradient_text(flows[0][1], longest) if len(flows) == 1 else f"{len(flows)} gradients"
+        if len(flows) == 1:
+            gradient = flows[0][1]
+            return gradient_lines(gradient) if close else (gradient_text(gradient),)
+        return (self._wire_text(flows) if flows else wire.edges[0].word,)
 
-    def _seed_text(self) -> str:
-        return "" if self.run is None else gradient_text(self.run.seed)
+    def _wire_text(self, flows: list[tuple[Edge | None, Tensor]]) -> str:
+        return gradient_text(flows[0][1]) if len(flows) == 1 else f"{len(flows)} gradients"
+
+    def _seed_lines(self, close: bool) -> Lines:
+        if self.run is None:
+            return ("",)
+        return gradient_lines(self.run.seed) if close else (gradient_text(self.run.seed),)
 
     # Where they stand
 
-    def _layout(self) -> Layout:
-        boxes = [
-            Box(*self._size(box), SLOT_GAP + SLOT_HEIGHT if _has_slot(box) else 0.0)
-            for box in self.boxes
-        ]
-        links = [
-            Link(wire.source, wire.target, len(text) * CHARACTER)
-            for wire, text in zip(self.wires, self.wire_texts, strict=True)
-        ]
-        root = Box(len(self.words.root_name) * CHARACTER + 8, 20.0)
-        top = self.first_box[self.holder[self.graph.root]]
-        seed = Link(top, len(boxes), len(self._seed_text()) * CHARACTER)
-        return layout([*boxes, root], [*links, seed])
+    def _draft(self) -> _Draft:
+        """The roomy manner, if it fits a page; else the close one, in lines if need be."""
+        if not self.folded.less:
+            roomy = self._drafted(close=False)
+            if roomy.places.width <= PAGE:
+                return roomy
+        return self._drafted(close=True)
 
-    def _arrow(self, number: int, places: Layout) -> Arrow:
+    def _drafted(self, close: bool) -> _Draft:
+        slots = [self._slot_lines(box, close) for box in self.boxes]
+        texts = [
+            arranged(self._contents(box, slot, close), close)
+            for box, slot in zip(self.boxes, slots, strict=True)
+        ]
+        labels = [self._wire_lines(wire, close) for wire in self.wires]
+        tails = [
+            SLOT_GAP + slot_height(len(slot), close) if _has_slot(box) else 0.0
+            for box, slot in zip(self.boxes, slots, strict=True)
+        ]
+        boxes = [Box(t.width, t.height, tail) for t, tail in zip(texts, tails, strict=True)]
+        boxes.append(Box(len(self.words.root_name) * CHARACTER + 8, 20.0))
+        links = [
+            Link(wire.source, wire.target, *label_size(lines))
+            for wire, lines in zip(self.wires, labels, strict=True)
+        ]
+        labels.append(self._seed_lines(close))
+        top = self.first_box[self.holder[self.graph.root]]
+        links.append(Link(top, len(self.boxes), *label_size(labels[-1])))
+        places = layout(boxes, links)
+        if close:
+            places = broken(places, boxes, links, PAGE)
+        return _Draft(close, texts, slots, labels, places)
+
+    def _arrow(self, number: int, draft: _Draft) -> Arrow:
         wire, flows = self.wires[number], self._flows(self.wires[number])
-        edge, text = wire.edges[0], self.wire_texts[number]
+        edge = wire.edges[0]
         exact = "" if self.folded.less or not flows else exact_text(flows[0][1], flows[0][1].shape)
         return Arrow(
             id=self._wire_id(wire),
@@ -404,22 +462,24 @@ class _Composer:
             target=self.ids[wire.target],
             kind=edge.kind,
             word=edge.word,
-            gradient=text if flows else "",
+            gradient=self._wire_text(flows) if flows else "",
             exact=exact,
             step=self.step_at.get(self.holder[edge.target], 0) if flows else 0,
-            points=places.routes[number],
-            label=places.labels[number],
+            points=draft.places.routes[number],
+            label=draft.places.labels[number],
+            lines=draft.labels[number],
         )
 
-    def _root(self, places: Layout) -> Root:
+    def _root(self, draft: _Draft) -> Root:
         return Root(
             name=self.words.root_name,
             value=value_text(self.graph.root.value),
-            gradient=self._seed_text(),
+            gradient="" if self.run is None else gradient_text(self.run.seed),
             exact="" if self.run is None else exact_text(self.run.seed, self.run.seed.shape),
             step=1 if self.steps else 0,
-            points=places.routes[-1],
-            label=places.labels[-1],
+            points=draft.places.routes[-1],
+            label=draft.places.labels[-1],
+            lines=draft.labels[-1],
         )
 
     # The learner's code

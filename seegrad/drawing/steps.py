@@ -15,6 +15,7 @@ from seegrad.drawing.words import (
     bare,
     counted,
     exact_text,
+    gradient_lines,
     gradient_text,
     short_title,
     symbol,
@@ -65,12 +66,16 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Grad:
-    """A leaf's ``.grad`` before and after the step, and what the step adds."""
+    """A leaf's ``.grad`` before and after the step, and what the step adds.
+
+    ``brief`` is what it is after, in short lines, without the shape: it is the leaf's.
+    """
 
     name: str
     before: str
     added: str
     after: str
+    brief: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +190,8 @@ class Teller:
         name = f"{self.words.name(stop.vertex)}.grad"
         leaf = stop.vertex.leaf
         before, after = self._grad_around(leaf, stop.total) if leaf is not None else (None, None)
-        return Grad(name, _grad_text(before), _grad_text(stop.total), _grad_text(after))
+        brief = ("None",) if after is None else gradient_lines(after, shape_is_known=True)
+        return Grad(name, _grad_text(before), _grad_text(stop.total), _grad_text(after), brief)
 
     def _grad_around(
         self, leaf: Tensor, added: Tensor | None

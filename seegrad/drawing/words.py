@@ -73,17 +73,28 @@ class Words:
 
     def value(self, item: Item) -> str:
         """What it holds; of a group, what leaves it, if that is one tensor."""
+        return value_text(self._shown(item))
+
+    def _shown(self, item: Item) -> Value | None:
         if isinstance(item, Vertex):
-            return value_text(item.value)
+            return item.value
         outputs = list(self.outputs.get(item, ()))
-        return value_text(outputs[0].value) if len(outputs) == 1 and item.fold else ""
+        return outputs[0].value if len(outputs) == 1 and item.fold else None
+
+    def brief(self, item: Item) -> tuple[str, ...]:
+        """The same in two short lines; without the shape, where a note says that."""
+        value = self._shown(item)
+        if value is None:
+            return ()
+        lines = formatting.glimpse(value.data, value.shape)
+        return _without_shape(lines, value.shape) if _shape_of_leaf(item) else lines
 
     def note(self, item: Item) -> str:
         """The quiet words beside label or value."""
         if isinstance(item, Group):
             return _contents(item)
-        if item.kind == "leaf" and item.value is not None:
-            return f"leaf · {formatting.shape(item.value.shape)}"
+        if shape := _shape_of_leaf(item):
+            return f"leaf · {shape}"
         if item.kind == "constant":
             return "constant"
         if not item.nodes:
@@ -167,6 +178,13 @@ class Words:
         return re.sub(r"(?<![\w)\]])\(…\)", "…", text)  # (…).sum() reads better without brackets
 
 
+def _shape_of_leaf(item: Item) -> str:
+    """The shape of a leaf, as the note at it says it; "" for anything else."""
+    if isinstance(item, Vertex) and item.kind == "leaf" and item.value is not None:
+        return formatting.shape(item.value.shape)
+    return ""
+
+
 def _without_nodes(vertex: Vertex) -> str:
     """The quiet words at an op of which no autograd node is known."""
     if vertex.value is None:
@@ -213,6 +231,16 @@ def value_text(value: Value | None) -> str:
 def gradient_text(gradient: Tensor, longest: int = LONGEST_VALUE) -> str:
     """A gradient, in so many characters if that can be."""
     return _fitted(keep(gradient), gradient.shape, longest)
+
+
+def gradient_lines(gradient: Tensor, shape_is_known: bool = False) -> tuple[str, ...]:
+    """A gradient in two short lines, for an edge that is to be short."""
+    lines = formatting.glimpse(keep(gradient), gradient.shape)
+    return _without_shape(lines, gradient.shape) if shape_is_known else lines
+
+
+def _without_shape(lines: tuple[str, ...], shape: torch.Size) -> tuple[str, ...]:
+    return lines[:1] if lines[1:] == (formatting.shape(shape),) else lines
 
 
 def exact_text(data: Tensor, shape: torch.Size) -> str:

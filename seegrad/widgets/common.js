@@ -90,10 +90,21 @@ export function keys({ root, live }, acts) {
   });
 }
 
-/** Scrolls `scroller`, never the page, until `target` stands clear of its edges.
- *  @param {Element} scroller @param {Element} target */
-export function reveal(scroller, target) {
-  const [port, box] = [scroller.getBoundingClientRect(), target.getBoundingClientRect()];
+/** Scrolls `scroller`, never the page, until the first of `targets` stands clear of its edges, with those of the others
+ *  that have room in it too. @param {Element} scroller @param {Element[]} targets */
+export function reveal(scroller, ...targets) {
+  const port = scroller.getBoundingClientRect();
+  const [first, ...others] = targets.map((target) => target.getBoundingClientRect());
+  const box = others.reduce(({ left, right, top, bottom }, other) => {
+    const both = {
+      left: Math.min(left, other.left),
+      right: Math.max(right, other.right),
+      top: Math.min(top, other.top),
+      bottom: Math.max(bottom, other.bottom),
+    };
+    const room = both.right - both.left <= port.width - 48 && both.bottom - both.top <= port.height;
+    return room ? both : { left, right, top, bottom };
+  }, first);
   const across = box.left < port.left + 24 || box.right > port.right - 24;
   const down = box.top < port.top || box.bottom > port.bottom;
   if (!across && !down) return;

@@ -1,47 +1,32 @@
 import { asker, button, frame, html, listen, matrix, svg } from "./common.js";
+import { arrowHead, curve, elide, fitted, sheet, write, written } from "./drawing.js";
 
 // cut(f, x): the graph of f(x) with scissors on its edges. The kernel runs f with the cuts made; here they
 // are asked for and shown.
 
 /** @typedef {import("./common.js").Model} Model
- *  @typedef {{id: string, kind: string, label: string, note: string, value: string, exact: string, x: number,
- *    y: number, width: number, height: number, slot: boolean}} GraphNode
+ *  @typedef {{id: string, kind: string, label: string, value: string, exact: string, x: number, y: number,
+ *    width: number, height: number, slot: number, texts: import("./drawing.js").Text[]}} GraphNode
  *  @typedef {{id: string, number: number, target: string, kind: string, text: string, word: string, points: number[][],
- *    label: number[]}} Wire
+ *    label: number[], room: number}} Wire
  *  @typedef {{width: number, height: number, nodes: GraphNode[], wires: Wire[], root: string,
  *    root_points: number[][]}} Scene
  *  @typedef {"detach" | "no_grad" | "data"} How
- *  @typedef {{state: "flowing" | "severed" | "idle", gradient: string, exact: string, uncut: string}} Flow
- *  @typedef {{name: string, uncut: string, now: string, exact: string}} Arrival
+ *  @typedef {{state: "flowing" | "severed" | "idle", gradient: string, lines: string[], exact: string, uncut: string}} Flow
+ *  @typedef {{name: string, uncut: string, now: string, lines: string[], exact: string}} Arrival
  *  @typedef {{columns: string[], cells: string[][], values: number[][], more: number}} Comparison
  *  @typedef {{of: string, hows: How[], heads: string[], rows: [string, string[]][]}} Ways
  *  @typedef {{numbers: number[], how: How, code: [string, boolean][][], note: string, value: string,
  *    flows: Record<string, Flow>, arrivals: Record<string, Arrival>, comparison: Comparison | null,
  *    sentence: string, ways: Ways | null}} Page */
 
-const PAD = 14; // px between a box's border and its text
-const MARGIN = 12; // px around the drawing
-const LEAST = 0.72; // down to this scale the picture shrinks to fit its column; below, it scrolls
+const PAD = 9; // px between a box's border and its text
 const SEAT = 19; // px from the op to the scissors on an edge into it
 const STAGGER = 26; // px more for every other edge
 const GAP = 36; // px that a cut opens
-const SLOT = { gap: 8, height: 50 };
-/** @type {Record<How, {label: string, word: string}>} */
-const WAYS = {
-  detach: { label: ".detach()", word: "detach" },
-  no_grad: { label: "no_grad", word: "no_grad" },
-  data: { label: ".data", word: "data" },
-};
-
-/** A curve through the points, level at each of them. @param {number[][]} points */
-function curve(points) {
-  const bends = points.slice(1).map(([x, y], i) => {
-    const [from, level] = points[i];
-    const middle = (from + x) / 2;
-    return `C${middle} ${level} ${middle} ${y} ${x} ${y}`;
-  });
-  return `M${points[0].join(" ")}${bends.join("")}`;
-}
+const SLOT_GAP = 8; // px between a leaf and its slot
+/** @type {Record<How, string>} */
+const WAYS = { detach: ".detach()", no_grad: "no_grad", data: ".data" };
 
 /** A pair of scissors, 16 px wide, that cuts to the right; drawn, because a font may lack them. */
 function scissors() {
@@ -50,19 +35,16 @@ function scissors() {
   return svg("g", { class: "scissors" }, svg("path", { d: blades }), ring(-5), ring(5));
 }
 
-/** The head of a gradient's arrow, at the left end of its edge. @param {number[][]} points */
-const arrowHead = (points) => svg("path", { class: "head", d: `M${points[0].join(" ")}m2 0l9 -4.5v9z` });
-
 /** An edge that can be cut: the whole curve is its button.
  *  @param {Wire} wire @param {number} nth of the edges into its op @param {() => void} act */
-function cuttable({ number, points, label }, nth, act) {
+function cuttable({ number, points, label, room }, nth, act) {
   const d = curve(points);
   const path = svg("path", { class: "wire", d });
   const length = path.getTotalLength();
   const at = length - SEAT - (nth % 2) * STAGGER; // neighbours would cover each other
   const { x, y } = path.getPointAtLength(Math.max(at, length / 2));
   const seat = svg("g", { transform: `translate(${x} ${y})` }, svg("circle", { class: "plate", r: 12 }), scissors());
-  const text = svg("text", { class: "carried", x: label[0] - 14, y: label[1] });
+  const text = svg("text");
   const role = { tabindex: 0, role: "button", "data-edge": number };
   const group = svg("g", { class: "edge", ...role }, svg("path", { class: "reach", d }), path, arrowHead(points), seat);
   group.addEventListener("click", act);
@@ -74,7 +56,13 @@ function cuttable({ number, points, label }, nth, act) {
   });
   /** @param {boolean} cut */
   const part = (cut) => path.setAttribute("stroke-dasharray", cut ? `${at - GAP / 2} ${GAP} ${length}` : "none");
-  return { group, part, text };
+  /** @param {string[]} lines @param {string} title @param {string} ink */
+  const say = (lines, title, ink) => {
+    text.setAttribute("class", `carried ${ink}`);
+    write(text, label, lines, title);
+    for (const line of text.querySelectorAll("tspan")) elide(line, room);
+  };
+  return { group, part, text, say };
 }
 
 /** What cannot be cut: a constant's edge, or one that f itself severs. @param {Wire} wire */
@@ -86,34 +74,33 @@ function still({ kind, points, word, label }) {
 
 /** A box; a leaf's slot holds the gradient that arrives. @param {GraphNode} node */
 function box(node) {
-  const { kind, x, y, width, height } = node;
-  const [upper, lower] = node.value ? [height * 0.32, height * 0.7] : [height / 2, height / 2];
-  const label = svg("text", { x: PAD, y: upper }, node.label);
-  const value = svg("text", { class: "value", x: PAD, y: lower }, node.value);
-  const note = svg("text", { class: "note", x: width - PAD, y: kind === "op" ? lower : upper }, node.note);
+  const { kind, x, y, width, height, texts } = node;
+  const lines = written(texts);
   const plate = svg("rect", { class: "box", width, height, rx: kind === "leaf" ? 14 : 6 });
   const title = svg("title", {}, [node.label, node.exact].filter(Boolean).join(" = "));
   const group = svg("g", { class: `node ${kind}`, transform: `translate(${x} ${y})` });
-  group.append(title, plate, label, value, note);
-  const before = svg("text", { class: "before", x: PAD, y: SLOT.height * 0.3 });
-  const after = svg("text", { class: "gradient", x: PAD, y: SLOT.height * 0.7, "data-leaf": node.label });
-  if (node.slot) {
-    const frame = svg("rect", { width, height: SLOT.height, rx: 6 });
-    const at = `translate(0 ${height + SLOT.gap})`;
-    group.append(svg("g", { class: "slot", transform: at }, frame, before, after));
-  }
+  group.append(title, plate, ...lines);
+  const slot = svg("g", { class: "slot", transform: `translate(0 ${height + SLOT_GAP})` });
+  if (node.slot) group.append(slot);
   /** @param {Arrival} arrival @param {boolean} cut */
-  const show = ({ uncut, now, exact }, cut) => {
-    before.textContent = cut ? `uncut ${uncut}` : "gradient";
-    after.replaceChildren(svg("title", {}, exact), now);
+  const show = ({ uncut, now, lines, exact }, cut) => {
+    const row = (node.slot - 12) / (1 + lines.length);
+    const middle = (/** @type {number} */ i) => 6 + (i + 0.5) * row;
+    const before = svg("text", { class: "before", x: PAD, y: middle(0) }, cut ? `uncut ${uncut}` : "gradient");
+    const after = svg("text", { class: "gradient", "data-leaf": node.label }, svg("title", {}, exact));
+    after.append(...lines.map((line, i) => svg("tspan", { x: PAD, y: middle(i + 1) }, line)));
+    slot.replaceChildren(svg("rect", { width, height: node.slot, rx: 6 }), before, after);
+    for (const text of [before, ...after.querySelectorAll("tspan")]) elide(text, width - 2 * PAD);
     group.classList.toggle("none", now === "None");
   };
-  return { node, group, show };
+  /** Shortens what is too long. */
+  const fit = () => lines.forEach((line, i) => elide(line, texts[i].room));
+  return { node, group, show, fit };
 }
 
 /** What an edge does now. @param {Flow} flow @param {How} how */
 function told({ state, gradient }, how) {
-  if (state === "severed") return `severed by ${WAYS[how].label}`;
+  if (state === "severed") return `severed by ${WAYS[how]}`;
   return state === "idle" ? "carries no gradient now" : `carries ${gradient}`;
 }
 
@@ -134,9 +121,8 @@ function drawing(scene, snip) {
   const [x, y] = scene.root_points[scene.root_points.length - 1];
   const name = svg("text", { x: x + 6, y }, scene.root);
   const one = svg("text", { class: "carried gradient", x: (left + x) / 2, y: y - 14 }, "1");
-  const [width, height] = [scene.width + 2 * MARGIN, scene.height + 2 * MARGIN];
-  const viewBox = `${-MARGIN} ${-MARGIN} ${width} ${height}`;
-  const canvas = svg("svg", { viewBox, role: "group", "aria-label": `graph of ${scene.root}` });
+  const paper = sheet(scene);
+  const canvas = svg("svg", { viewBox: paper.viewBox, role: "group", "aria-label": `graph of ${scene.root}` });
   canvas.append(...others, root, ...boxes.map(({ group }) => group));
   canvas.append(...cuttables.map(({ group }) => group), ...cuttables.map(({ text }) => text), one, name);
   const element = html("div", { class: "scroller" }, canvas);
@@ -144,20 +130,20 @@ function drawing(scene, snip) {
     element,
     /** @param {number} column px */
     fit(column) {
-      canvas.style.width = LEAST * width <= column && column < width ? "100%" : `${width}px`;
+      boxes.forEach(({ fit }) => fit());
+      fitted(canvas, paper, column);
     },
     /** @param {Page} page */
     show({ flows, arrivals, numbers, how }) {
-      for (const { wire, group, part, text } of cuttables) {
-        const { state, gradient, exact, uncut } = flows[wire.id];
+      for (const { wire, group, part, say } of cuttables) {
+        const { state, gradient, lines, exact, uncut } = flows[wire.id];
         const changed = state === "flowing" && gradient !== uncut ? " changed" : "";
         group.setAttribute("class", `edge ${state}${changed}`);
         group.ariaPressed = String(state === "severed");
         group.ariaLabel = `cut edge ${wire.number}, ${wire.text}: ${told(flows[wire.id], how)}`;
         part(state === "severed");
-        text.setAttribute("class", `carried ${state === "severed" ? "word" : "gradient"}${changed}`);
-        const title = svg("title", {}, `${exact || "no gradient"}, uncut ${uncut || "none"}`);
-        text.replaceChildren(title, state === "severed" ? WAYS[how].word : gradient);
+        const title = `${exact || "no gradient"}, uncut ${uncut || "none"}`;
+        say(lines, title, `${state === "severed" ? "word" : "gradient"}${changed}`);
       }
       for (const { node, show } of boxes) if (arrivals[node.id]) show(arrivals[node.id], numbers.length > 0);
     },
@@ -203,11 +189,11 @@ function table({ ways, how }) {
 
 /** The choice of what cuts, and what restores. @param {(how: How) => void} choose @param {() => void} mend */
 function controls(choose, mend) {
-  const group = `how-${crypto.randomUUID()}`;
+  const group = `how-${crypto.getRandomValues(new Uint32Array(1))[0]}`;
   const choices = /** @type {How[]} */ (Object.keys(WAYS)).map((how) => {
     const radio = html("input", { type: "radio", name: group, value: how });
     radio.addEventListener("change", () => choose(how));
-    return { how, radio, label: html("label", {}, radio, html("code", {}, WAYS[how].label)) };
+    return { how, radio, label: html("label", {}, radio, html("code", {}, WAYS[how])) };
   });
   const ways = html("fieldset", {}, html("legend", {}, "cut by"), ...choices.map(({ label }) => label));
   const restore = button("restore all edges", mend, { "data-action": "mend" });

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import pairwise
 from typing import Any
 
 import traitlets
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, PathPatch
-from matplotlib.path import Path
+from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
+from seegrad.drawing.boxes import PADDING, SLOT_GAP
 from seegrad.drawing.cut_scene import (
-    SLOT_GAP,
-    SLOT_HEIGHT,
     SPELLING,
     Arrival,
     Cutting,
@@ -42,6 +39,7 @@ from seegrad.widgets.common import (
     script,
     style,
 )
+from seegrad.widgets.still import draw_label, draw_route, draw_texts, write
 
 
 class Cut(AnsweringPicture):
@@ -51,7 +49,7 @@ class Cut(AnsweringPicture):
     the edges to cut (``cuts``), and ``how``.
     """
 
-    _esm = script("cut")
+    _esm = script("cut", "drawing")
     _css = style("cut", "drawing")
 
     picture = traitlets.Dict().tag(sync=True)
@@ -240,14 +238,14 @@ def _figure(scene: Drawing, state: State) -> Figure:
     for number, line in enumerate(state.code):
         _draw_code(axes, number * _LINE - head, pieces(line))
     for wire in scene.wires:
-        _draw_wire(axes, wire, state.flows.get(wire.id), state.how)
-    _draw_route(axes, scene.root_points, GRADIENT_INK, "-")
-    _write(axes, *_beyond(scene.root_points[-1]), scene.root, TEXT_INK)
+        _draw_wire(axes, wire, state.flows.get(wire.id))
+    draw_route(axes, scene.root_points, GRADIENT_INK, True)
+    write(axes, *_beyond(scene.root_points[-1]), scene.root, TEXT_INK)
     for node in scene.nodes:
         _draw_node(axes, node)
         if node.id in state.arrivals:
             _draw_slot(axes, node, state.arrivals[node.id], bool(state.numbers))
-    _write(axes, 0, scene.height + 1.5 * _LINE, state.sentence, TEXT_INK)
+    write(axes, 0, scene.height + 1.5 * _LINE, state.sentence, TEXT_INK, 10)
     return figure
 
 
@@ -259,7 +257,7 @@ def _draw_code(axes: Axes, y: float, parts: Sequence[tuple[str, bool]]) -> None:
     column = 0
     for text, added in parts:
         ink = GRADIENT_INK if added else TEXT_INK
-        _write(axes, column * 8.05, y, text, ink, bold=added)
+        write(axes, column * 8.05, y, text, ink, 10, weight="bold" if added else "normal")
         column += len(text)
 
 
@@ -272,67 +270,31 @@ def _draw_node(axes: Axes, node: Node) -> None:
         linestyle="--" if node.kind == "constant" else "-", linewidth=1.5,
     )  # fmt: skip
     axes.add_patch(box)
-    left, right = node.x + 14, node.x + node.width - 14
-    top, bottom = node.y + 20, node.y + 41
-    _write(axes, left, top, node.label, TEXT_INK)
-    _write(axes, left, bottom, node.value, VALUE_INK)
-    note_at = bottom if node.kind == "op" else top
-    _write(axes, right, note_at, node.note, QUIET_INK, 8, "right")
+    draw_texts(axes, (node.x, node.y), node.texts)
 
 
 def _draw_slot(axes: Axes, node: Node, arrival: Arrival, cut_: bool) -> None:
     y = node.y + node.height + SLOT_GAP
     box = FancyBboxPatch(
-        (node.x, y), node.width, SLOT_HEIGHT, boxstyle="round,pad=0,rounding_size=8",
+        (node.x, y), node.width, node.slot, boxstyle="round,pad=0,rounding_size=8",
         facecolor=GRADIENT_WASH, edgecolor=GRADIENT_INK, linewidth=1.2,
     )  # fmt: skip
     axes.add_patch(box)
     before = f"uncut {arrival.uncut}" if cut_ else "gradient"
-    _write(axes, node.x + 14, y + 16, before, QUIET_INK, 8)
-    _write(axes, node.x + 14, y + 35, arrival.now, GRADIENT_INK)
+    row = (node.slot - 12) / (1 + len(arrival.lines))
+    for number, line in enumerate([before, *arrival.lines]):
+        middle = y + 6 + (number + 0.5) * row
+        ink, size = (GRADIENT_INK, 9.5) if number else (QUIET_INK, 8.8)
+        write(axes, node.x + PADDING, middle, line, ink, size)
 
 
-def _draw_wire(axes: Axes, wire: Wire, flow: Flow | None, how: How) -> None:
+def _draw_wire(axes: Axes, wire: Wire, flow: Flow | None) -> None:
     if flow is None:
-        _draw_route(axes, wire.points, LINE_INK, "-" if wire.kind == "constant" else ":")
-        _label(axes, wire.label, wire.word, QUIET_INK)
+        draw_route(axes, wire.points, LINE_INK, False, "-" if wire.kind == "constant" else ":")
+        draw_label(axes, wire.label, (wire.word,), QUIET_INK)
     elif flow.state == "flowing":
-        _draw_route(axes, wire.points, GRADIENT_INK, "-")
-        _label(axes, wire.label, flow.gradient, GRADIENT_INK)
+        draw_route(axes, wire.points, GRADIENT_INK, True)
+        draw_label(axes, wire.label, flow.lines, GRADIENT_INK)
     else:
-        _draw_route(axes, wire.points, LINE_INK, ":" if flow.state == "severed" else "-")
-        word = SPELLING[how].strip(".()") if flow.state == "severed" else ""
-        _label(axes, wire.label, word, TEXT_INK)
-
-
-def _draw_route(axes: Axes, points: Sequence[Point], ink: str, line: str) -> None:
-    """A smooth curve through the points; an arrow head at its left end if a gradient travels."""
-    vertices, codes = [points[0]], [Path.MOVETO]
-    for (x0, y0), (x1, y1) in pairwise(points):
-        middle = (x0 + x1) / 2
-        vertices += [(middle, y0), (middle, y1), (x1, y1)]
-        codes += [Path.CURVE4] * 3
-    path = Path(vertices, codes)
-    axes.add_patch(PathPatch(path, fill=False, edgecolor=ink, linestyle=line, linewidth=1.6))
-    if ink == GRADIENT_INK:
-        x, y = points[0]
-        axes.fill([x, x + 10, x + 10], [y, y - 5, y + 5], color=ink)
-
-
-def _label(axes: Axes, place: Point, text: str, ink: str) -> None:
-    halo = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
-    axes.text(
-        *place, text, color=ink, size=9.5, family="monospace", ha="center", va="center", bbox=halo
-    )
-
-
-def _write(
-    axes: Axes, x: float, y: float, text: str, ink: str, size: float = 10.0, side: str = "left",
-    bold: bool = False,
-) -> None:  # fmt: skip
-    # Dollar signs would begin a formula: the text is the learner's own code.
-    shown = text.replace("$", r"\$")
-    weight = "bold" if bold else "normal"
-    axes.text(
-        x, y, shown, color=ink, size=size, family="monospace", ha=side, va="center", weight=weight
-    )
+        draw_route(axes, wire.points, LINE_INK, False, ":" if flow.state == "severed" else "-")
+        draw_label(axes, wire.label, flow.lines, TEXT_INK)

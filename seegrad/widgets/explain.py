@@ -48,7 +48,7 @@ class Explanation(Picture):
     none), ``fault`` the id of the box of the op at fault.
     """
 
-    _esm = script("explain", "graph")
+    _esm = script("explain", "drawing", "graph")
     _css = style("explain", "drawing", "graph")
 
     said = traitlets.Dict().tag(sync=True)

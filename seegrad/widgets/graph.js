@@ -1,4 +1,5 @@
 import { button, formula, frame, html, keys, listen, matrix, put, reveal, svg, waiting } from "./common.js";
+import { arrowHead, curve, elide, fitted, sheet, write, written } from "./drawing.js";
 
 // graph(y): the computational graph, and the backward pass travelling it step by step.
 // The kernel sends the picture once; a step only changes classes and text.
@@ -9,10 +10,11 @@ import { button, formula, frame, html, keys, listen, matrix, put, reveal, svg, w
  *  @typedef {{line: number, start: number, end: number}} Span a stretch of code, in Python's columns
  *  @typedef {{cell: string, number: number, text: string}} Line
  *  @typedef {Box & {id: string, kind: string, folded: string, label: string, note: string, value: string, exact: string,
- *    marks: string[], spans: Span[], slot: Box | null, text: string}} GraphNode
+ *    marks: string[], spans: Span[], slot: (Box & {lines: string[]}) | null, text: string,
+ *    texts: import("./drawing.js").Text[]}} GraphNode
  *  @typedef {{id: string, source: string, kind: string, points: number[][], label: number[] | null,
- *    gradient: string, exact: string, step: number, word: string}} Edge
- *  @typedef {Edge & {name: string}} Root of whose edge only points, label, gradient, exact and step are given
+ *    lines: string[], gradient: string, exact: string, step: number, word: string}} Edge
+ *  @typedef {Edge & {name: string}} Root of whose edge only points, label, lines, gradient, exact and step are given
  *  @typedef {{text: string, exact: string, of: string, terms: string[]}} Arriving
  *  @typedef {{edge: string, text: string, exact: string, to: string}} Sent
  *  @typedef {{name: string, before: string, added: string, after: string}} Grad
@@ -26,9 +28,8 @@ import { button, formula, frame, html, keys, listen, matrix, put, reveal, svg, w
  *    jacobian: Matrix | null}} Detail */
 
 const EMPTY = { code: [], width: 0, height: 0, nodes: [], edges: [], root: null, steps: [], unfolded: [] };
-const PAD = 14; // px between a box's border and its text
-const MARGIN = 12; // px around the drawing, for rings and tags
-const LEAST = 0.8; // down to this scale the picture shrinks to fit its column; below, it scrolls
+const PAD = 9; // px between a box's border and its text
+const CHARACTER = 7.53; // px that a quiet character takes
 
 // The code above the picture
 
@@ -73,71 +74,63 @@ function codePanel(lines) {
 
 // The picture
 
-/** A curve through the points, level at each of them. @param {number[][]} points */
-function curve(points) {
-  const bends = points.slice(1).map(([x, y], i) => {
-    const [from, level] = points[i];
-    const middle = (from + x) / 2;
-    return `C${middle} ${level} ${middle} ${y} ${x} ${y}`;
-  });
-  return `M${points[0].join(" ")}${bends.join("")}`;
+/** How far along a path the place above or below its label is: on its way to the op, in the op's own line.
+ *  @param {SVGPathElement} path @param {number} x of the label */
+function beside(path, x) {
+  let at = path.getTotalLength();
+  while (at > 0 && path.getPointAtLength(at).x > x) at -= 2;
+  return at;
 }
 
 /** An edge, with the head of its gradient's arrow at the source, or where it is cut a gap with the word.
  *  @param {Edge} edge */
-function wire({ id, kind, points, word }) {
+function wire({ id, kind, points, word, label }) {
   const path = svg("path", { class: "wire", d: curve(points) });
-  const head = svg("path", { class: "head", d: `M${points[0].join(" ")}m2 0l9 -4.5v9z` });
-  const group = svg("g", { class: `edge ${kind}`, "data-edge": id }, path, head);
-  if (word) {
-    const length = path.getTotalLength();
-    const side = Math.max(8, (length - 7.3 * word.length - 12) / 2);
-    const { x, y } = path.getPointAtLength(length / 2);
-    path.setAttribute("stroke-dasharray", `${side} ${length - 2 * side} ${side}`);
+  const group = svg("g", { class: `edge ${kind}`, "data-edge": id }, path, arrowHead(points));
+  if (word && label) {
+    const [length, at, gap] = [path.getTotalLength(), beside(path, label[0]), CHARACTER * word.length + 12];
+    const { x, y } = path.getPointAtLength(at);
+    path.setAttribute("stroke-dasharray", `${Math.max(8, at - gap / 2)} ${gap} ${length}`);
     group.append(svg("text", { class: "word", x, y }, word));
   }
   return group;
 }
 
 /** The gradient that travels an edge, written beside it. @param {Edge} edge */
-function carried({ label, gradient, exact }) {
-  const [x, y] = label ?? [0, 0];
-  return svg("text", { class: "carried gradient", x, y }, svg("title", {}, exact || gradient), label ? gradient : "");
+function carried({ label, lines, gradient, exact }) {
+  const text = svg("text", { class: "carried gradient" });
+  write(text, label ?? [0, 0], label && gradient ? lines : [], exact || gradient);
+  return text;
 }
 
 /** The tags on a box's upper border, the last at its right end: in-place, view, no_grad. @param {GraphNode} node */
 function tags({ marks, width }) {
   let right = width - 4;
   return marks.toReversed().map((mark) => {
-    const wide = 6.7 * mark.length + 10;
+    const wide = CHARACTER * mark.length + 10;
     right -= wide + 6;
     const plate = svg("rect", { x: right, y: -9, width: wide, height: 17, rx: 4 });
     return svg("g", { class: "tag" }, plate, svg("text", { x: right + wide / 2, y: 0 }, mark));
   });
 }
 
-/** Shortens a text that is wider than its room; a title has the whole. @param {SVGTextElement} text @param {number} room */
-function elide(text, room) {
-  const [letters, width] = [[...(text.textContent ?? "")], text.getComputedTextLength()];
-  const kept = Math.max(0, Math.floor((letters.length * room) / width) - 1);
-  if (width > room) text.textContent = letters.slice(0, kept).join("") + "…";
-}
-
-/** The slot of a leaf's .grad. @param {Box} place seen from the leaf's corner */
-function gradSlot({ x, y, width, height }) {
+/** The slot of a leaf's .grad. @param {Box & {lines: string[]}} place seen from the leaf's corner */
+function gradSlot({ x, y, width, height, lines }) {
   const title = svg("title");
   const plate = svg("rect", { width, height, rx: 6 });
-  const before = svg("text", { class: "before", x: PAD, y: height * 0.3 });
-  const after = svg("text", { class: "after gradient", x: PAD, y: height * 0.7 });
-  const group = svg("g", { class: "slot", transform: `translate(${x} ${y})` }, title, plate, before, after);
-  /** @param {string[]} state as `slotState` says it */
-  const show = ([state, ...words]) => {
+  const row = (height - 12) / (1 + lines.length);
+  const middle = (/** @type {number} */ i) => 6 + (i + 0.5) * row;
+  const before = svg("text", { class: "before", x: PAD });
+  const after = lines.map((_, i) => svg("text", { class: "after gradient", x: PAD, y: middle(i + 1) }));
+  const group = svg("g", { class: "slot", transform: `translate(${x} ${y})` }, title, plate, before, ...after);
+  /** @param {{state: string, said: string, short: string, grad: string}} now as `slotState` says it */
+  const show = ({ state, said, short, grad }) => {
     group.dataset.state = state;
-    title.textContent = words.join(" ");
-    [before, after].forEach((text, i) => {
-      text.textContent = words[i];
-      elide(text, width - 2 * PAD);
-    });
+    title.textContent = `${said} ${grad}`;
+    before.setAttribute("y", String(grad ? middle(0) : height / 2));
+    before.textContent = CHARACTER * said.length > width - 2 * PAD ? short : said;
+    after.forEach((text, i) => (text.textContent = grad && lines[i]));
+    for (const text of [before, ...after]) elide(text, width - 2 * PAD);
   };
   return { group, show };
 }
@@ -151,46 +144,39 @@ function pile({ width }, /** @type {number} */ middle) {
   return { sheets, plus };
 }
 
-/** A node: its box with label, value, note and tags, and below a leaf the slot. @param {GraphNode} node */
+/** A node: its box with what is written in it and tags, and below a leaf the slot. @param {GraphNode} node */
 function box(node) {
-  const { id, kind, x, y, width, height } = node;
-  const twoLines = node.value || kind === "group";
-  const [upper, lower] = twoLines ? [height * 0.32, height * 0.7] : [height / 2, height / 2];
-  const right = width - PAD - (kind === "sources" ? 18 : 0);
-  const label = svg("text", { x: PAD, y: upper }, node.label);
-  const value = svg("text", { class: "value", x: PAD, y: lower }, node.value);
-  const note = svg("text", { class: "note", x: right, y: kind === "op" || kind === "group" ? lower : upper });
+  const { id, kind, x, y, width, height, texts } = node;
+  const lines = written(texts);
+  const note = texts.findIndex(({ ink }) => ink === "note"); // from here on, to the last
   const whole = [node.label, node.exact && `= ${node.exact}`, node.note].filter(Boolean).join("\n");
-  const { sheets, plus } = node.folded ? pile(node, upper) : { sheets: [], plus: "" };
+  const { sheets, plus } = node.folded ? pile(node, texts[0].y) : { sheets: [], plus: "" };
   const rx = kind === "leaf" || kind === "sources" ? 14 : 6;
   const ring = svg("rect", { class: "ring", x: -5, y: -5, width: width + 10, height: height + 10, rx: rx + 4 });
   const plate = svg("rect", { class: "box", width, height, rx });
   const slot = node.slot && gradSlot({ ...node.slot, x: node.slot.x - x, y: node.slot.y - y });
   const role = { tabindex: 0, role: "button", "aria-label": node.text, "data-node": id };
   const group = svg("g", { class: `node ${kind}`, transform: `translate(${x} ${y})`, ...role });
-  group.append(svg("title", {}, whole), ring, ...sheets, plate, label, value, note, plus, ...tags(node));
+  group.append(svg("title", {}, whole), ring, ...sheets, plate, ...lines, plus, ...tags(node));
   if (slot) group.append(slot.group);
-  /** Shortens what is too long; the note gets what its row leaves. */
-  const fit = () => {
-    const room = width - 2 * PAD - (width - PAD - right);
-    elide(label, room);
-    elide(value, room);
-    const beside = note.getAttribute("y") === label.getAttribute("y") ? label : value;
-    elide(note, room - beside.getComputedTextLength() - 8);
-  };
+  /** Shortens what is too long. */
+  const fit = () => lines.forEach((line, i) => elide(line, texts[i].room));
   /** Colours the box by what it saved for backward, and says that instead of the note.
    *  @param {{share: number, text: string} | undefined} saved */
   const weigh = (saved) => {
     group.classList.toggle("weighed", Boolean(saved));
     group.style.setProperty("--share", `${100 * (saved?.share ?? 0)}%`);
-    note.textContent = saved?.text ?? node.note;
+    lines.slice(note).forEach((line, i) => {
+      line.textContent = saved ? (i ? "" : saved.text) : texts[note + i].text;
+    });
     fit();
   };
   return { node, group, slot, fit, weigh };
 }
 
-/** What a leaf's slot says at a step: empty, pending once gradients travel to it, filled when they have come.
- *  @param {Picture} picture @param {GraphNode} node @param {number} step @returns {[string, string, string]} */
+/** What a leaf's slot says at a step: empty, pending once gradients travel to it, filled when they have come. What it
+ *  says beside the gradient may be too long; then there is a short form of it.
+ *  @param {Picture} picture @param {GraphNode} node @param {number} step */
 function slotState({ steps, edges }, { id, label }, step) {
   const arrivals = steps.map(({ node, grad }, i) => ({ node, grad, at: i + 1 })).filter(({ grad }) => grad);
   const own = arrivals.filter(({ node }) => node === id);
@@ -198,11 +184,14 @@ function slotState({ steps, edges }, { id, label }, step) {
   const stops = own.length ? own : arrivals.filter(({ grad }) => grad?.name === `${label}.grad`);
   const filled = stops.findLast(({ at }) => at <= step)?.grad;
   const next = stops.find(({ at }) => at > step)?.grad;
-  if (filled) return ["filled", filled.before === "None" ? ".grad" : `.grad was ${filled.before}`, filled.after];
-  if (!next) return ["empty", "no gradient arrives", ""];
+  const was = (filled ?? next)?.before === "None" ? "" : ` was ${(filled ?? next)?.before}`;
+  if (filled) return { state: "filled", said: `.grad${was}`, short: ".grad now", grad: filled.after };
+  if (!next) return { state: "empty", said: "no gradient arrives", short: "no gradient", grad: "" };
   const travelling = edges.some((edge) => edge.source === id && edge.step > 0 && edge.step <= step);
-  if (!travelling) return ["empty", `.grad ${next.before}`, ""];
-  return ["pending", next.before === "None" ? ".grad None, will be" : `.grad will be, was ${next.before}`, next.after];
+  const now = `.grad ${next.before}`;
+  if (!travelling) return { state: "empty", said: now, short: now, grad: "" };
+  const said = was ? `.grad will be,${was}` : ".grad None, will be";
+  return { state: "pending", said, short: ".grad will be", grad: next.after };
 }
 
 /** The id of the node an event is on, or "". @param {EventTarget | null} target */
@@ -214,7 +203,7 @@ function nodeAt(target) {
 /** The tag to fold a group again by, on the box where it ends; `before` it hang tags of others.
  *  @param {Unfolded} group @param {GraphNode} at @param {number} before */
 function foldTag({ id, title }, { x, y }, before) {
-  const width = 6.7 * title.length + 24;
+  const width = CHARACTER * title.length + 24;
   const place = `translate(${x + 6 + before} ${y - 9})`;
   const role = { tabindex: 0, role: "button", "aria-label": `fold ${title} again`, "data-fold": id };
   const plate = svg("rect", { width, height: 17, rx: 4 });
@@ -257,23 +246,17 @@ function act(target, look, { nodes }, { fold, unfold, pick }) {
   return Boolean(tag || node);
 }
 
-/** The paper that a picture is drawn on. @param {Picture} picture */
-function sheet(picture) {
-  const [width, height] = [picture.width + 2 * MARGIN, picture.height + 2 * MARGIN];
-  return { width, height, viewBox: `${-MARGIN} ${-MARGIN} ${width} ${height}` };
-}
-
 /** The drawing, built once. @param {Picture} picture
  *  @param {Acts} acts @param {(id: string) => void} hover called with "" for no node */
 export function drawing(picture, acts, hover) {
   const { nodes, edges, root } = picture;
   const seed = root ? [{ ...root, id: "root", kind: "gradient", word: "" }] : [];
-  const flows = [...edges, ...seed].map((edge) => ({ step: edge.step, wire: wire(edge), label: carried(edge) }));
+  const flows = [...edges, ...seed].map((edge) => ({ ...edge, wire: wire(edge), label: carried(edge) }));
   const boxes = nodes.map(box);
   const [x, y] = root?.points.at(-1) ?? [0, 0];
   const name = svg("text", { x: x + 6, y }, root?.name ?? "");
-  const { width, viewBox } = sheet(picture);
-  const canvas = svg("svg", { viewBox, role: "group", "aria-label": "computational graph" });
+  const paper = sheet(picture);
+  const canvas = svg("svg", { viewBox: paper.viewBox, role: "group", "aria-label": "computational graph" });
   canvas.append(...flows.map(({ wire }) => wire), ...boxes.map(({ group }) => group));
   canvas.append(...flows.map(({ label }) => label), name, ...foldTags(picture));
   const element = html("div", { class: "scroller" }, canvas);
@@ -283,10 +266,17 @@ export function drawing(picture, acts, hover) {
   return {
     element,
     box: (/** @type {string} */ id) => boxes.find(({ node }) => node.id === id)?.group,
+    /** The labels of the gradients that are sent at a step, then of those that have come to its box.
+     *  @param {number} now the step @param {string} active */
+    labels(now, active) {
+      const sent = flows.filter(({ step }) => step > 0 && step === now);
+      const come = flows.filter(({ step, source }) => step > 0 && step < now && source === active);
+      return [...sent, ...come].map(({ label }) => label);
+    },
     /** Before it has a column on the page, a text has no width. @param {number} column px */
     fit(column) {
       boxes.forEach(({ fit }) => fit());
-      canvas.style.width = LEAST * width <= column && column < width ? "100%" : `${width}px`;
+      fitted(canvas, paper, column);
     },
     /** @param {Saved["of"] | undefined} of what each box saved, where that is to be seen */
     weigh(of) {
@@ -315,7 +305,7 @@ export function drawing(picture, acts, hover) {
  *  click it, or give it the arrow keys, to look elsewhere. Boxes where the pass has been are in the gradient's ink.
  *  @param {Picture} picture @param {HTMLElement} scroller */
 function overview(picture, scroller) {
-  const { width, height, viewBox } = sheet(picture);
+  const { x, y, width, height, viewBox } = sheet(picture);
   const marks = picture.nodes.map(({ id, kind, x, y, width, height }) => {
     return { id, mark: svg("rect", { class: `mark ${kind}`, x, y, width, height }) };
   });
@@ -355,8 +345,8 @@ function overview(picture, scroller) {
     const { scrollLeft, scrollTop, clientWidth, clientHeight, scrollWidth, scrollHeight } = scroller;
     const [across, down] = [width / scrollWidth, height / scrollHeight];
     for (const [key, value] of Object.entries({
-      x: scrollLeft * across - MARGIN,
-      y: scrollTop * down - MARGIN,
+      x: scrollLeft * across + x,
+      y: scrollTop * down + y,
       width: clientWidth * across,
       height: clientHeight * down,
     }))
@@ -600,8 +590,9 @@ function view(model, el, asked) {
     showCode();
   };
   const follow = () => {
-    const group = graph.box(active()?.id ?? "");
-    if (group) reveal(graph.element, group);
+    const id = active()?.id ?? "";
+    const group = graph.box(id);
+    if (group) reveal(graph.element, group, ...graph.labels(at(), id));
   };
   /** Back to where the reader was when they folded or unfolded something. @param {Asked} was */
   const settle = ({ id, focus, left, top }) => {
@@ -638,7 +629,8 @@ function view(model, el, asked) {
     },
     step() {
       show();
-      follow();
+      if (at()) follow();
+      else graph.element.scrollTo({ left: 0, top: 0, behavior: "instant" });
       announce();
     },
   });

@@ -47,7 +47,7 @@ class Graph(Picture):
     that they saved for backward.
     """
 
-    _esm = script("graph")
+    _esm = script("graph", "drawing")
     _css = style("graph", "drawing")
 
     picture = traitlets.Dict().tag(sync=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from collections.abc import Mapping
 from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, PathPatch
-from matplotlib.path import Path
+from matplotlib.patches import FancyBboxPatch
 
-from seegrad.drawing.layout import Point
+from seegrad.drawing.boxes import PADDING, SMALL_CHARACTER
 from seegrad.drawing.scene import Arrow, Node, Root, Scene
 from seegrad.widgets.common import (
     GRADIENT_INK,
@@ -22,6 +20,7 @@ from seegrad.widgets.common import (
     VALUE_INK,
     VALUE_WASH,
 )
+from seegrad.widgets.still import draw_label, draw_route, draw_texts, write
 
 MEMORY_INK = "#8fd0bd"  # as --memory in graph.css
 
@@ -72,14 +71,18 @@ def _draw_node(axes: Axes, node: Node, saved: Mapping[str, Any] | None) -> None:
         _shade(saved["share"]) if saved else VALUE_WASH if leaf else "white",
         "--" if constant else "-",
     )
-    left, right = node.x + 14, node.x + node.width - 14
-    top, bottom = node.y + 21, node.y + node.height - 19
-    note = saved["text"] if saved else node.note
-    _write(axes, left, top, node.label, TEXT_INK)
-    _write(axes, left, bottom if node.value else top, node.value, VALUE_INK)
-    _write(axes, right, top if leaf or constant else bottom, note, QUIET_INK, 8, "right")
-    tags = " ".join(node.marks)
-    _write(axes, right, top, tags, QUIET_INK, 8, "right")
+    note = saved["text"] if saved else None
+    draw_texts(axes, (node.x, node.y), node.texts, note)
+    right = node.x + node.width - 6
+    for mark in reversed(node.marks):
+        _draw_tag(axes, right, node.y, mark)
+        right -= SMALL_CHARACTER * len(mark) + 16
+
+
+def _draw_tag(axes: Axes, right: float, y: float, mark: str) -> None:
+    width = SMALL_CHARACTER * len(mark) + 10
+    _draw_box(axes, right - width, y - 8, width, 16, 4, QUIET_INK, "white")
+    write(axes, right - width / 2, y, mark, QUIET_INK, 8.8, "center")
 
 
 def _draw_box(
@@ -130,50 +133,23 @@ def _draw_slot(axes: Axes, node: Node, text: str) -> None:
             linewidth=1.2,
         )
     )
-    _write(axes, slot.x + 14, slot.y + 16, ".grad after" if text else ".grad", QUIET_INK, 8)
-    _write(axes, slot.x + 14, slot.y + 35, text, GRADIENT_INK)
+    row = (slot.height - 12) / (1 + len(slot.lines))
+    rows = [".grad after", *slot.lines] if text else [".grad"]
+    for number, line in enumerate(rows):
+        middle = slot.y + 6 + (number + 0.5) * row
+        ink, size = (GRADIENT_INK, 9.5) if number else (QUIET_INK, 8.8)
+        write(axes, slot.x + PADDING, middle, line, ink, size)
 
 
 def _draw_edge(axes: Axes, edge: Arrow) -> None:
     ink = GRADIENT_INK if edge.gradient else LINE_INK
-    _draw_route(axes, edge.points, ink, bool(edge.gradient))
-    _label(
-        axes, edge.label, edge.gradient or edge.word, GRADIENT_INK if edge.gradient else QUIET_INK
-    )
+    draw_route(axes, edge.points, ink, bool(edge.gradient))
+    draw_label(axes, edge.label, edge.lines, ink if edge.gradient else QUIET_INK)
 
 
 def _draw_root(axes: Axes, root: Root) -> None:
     ink = GRADIENT_INK if root.gradient else LINE_INK
-    _draw_route(axes, root.points, ink, bool(root.gradient))
-    _label(axes, root.label, root.gradient, GRADIENT_INK)
+    draw_route(axes, root.points, ink, bool(root.gradient))
+    draw_label(axes, root.label, root.lines, GRADIENT_INK)
     x, y = root.points[-1]
-    _write(axes, x + 6, y, root.name, TEXT_INK)
-
-
-def _draw_route(axes: Axes, points: Sequence[Point], ink: str, travelled: bool) -> None:
-    """A smooth curve through the points; an arrow head at its left end once it is travelled."""
-    vertices, codes = [points[0]], [Path.MOVETO]
-    for (x0, y0), (x1, y1) in pairwise(points):
-        middle = (x0 + x1) / 2
-        vertices += [(middle, y0), (middle, y1), (x1, y1)]
-        codes += [Path.CURVE4] * 3
-    axes.add_patch(
-        PathPatch(
-            Path(vertices, codes), fill=False, edgecolor=ink, linewidth=2 if travelled else 1.2
-        )
-    )
-    if travelled:
-        x, y = points[0]
-        axes.fill([x, x + 10, x + 10], [y, y - 5, y + 5], color=ink)
-
-
-def _label(axes: Axes, place: Point, text: str, ink: str) -> None:
-    axes.text(*place, text, color=ink, size=9.5, family="monospace", ha="center", va="center")
-
-
-def _write(
-    axes: Axes, x: float, y: float, text: str, ink: str, size: float = 10.0, side: str = "left"
-) -> None:
-    # Dollar signs would begin a formula: the text is the learner's own code.
-    plain = text.replace("$", r"\$")
-    axes.text(x, y, plain, color=ink, size=size, family="monospace", ha=side, va="center")
+    write(axes, x + 6, y, root.name, TEXT_INK)

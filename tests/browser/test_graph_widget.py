@@ -81,8 +81,8 @@ def test_stepping_sends_torchs_gradients_along_the_edges(
 ) -> None:
     def edges() -> list[str]:
         texts = widget.locator(".carried.travelled").evaluate_all(
-            "labels => labels.map(label => [...label.childNodes]"
-            ".filter(n => n.nodeType === Node.TEXT_NODE).map(n => n.textContent).join(''))"
+            "labels => labels.map(label => [...label.querySelectorAll('tspan')]"
+            ".map(line => line.textContent).join(' '))"
         )
         return sorted(texts)
 
@@ -200,20 +200,92 @@ def test_markup_in_the_learners_code_stays_text(page: NotebookPage, lab: Lab) ->
     expect(widget.locator("img")).to_have_count(0)
 
 
-@pytest.fixture
-def wide(page: NotebookPage, lab: Lab) -> Locator:
-    """A graph that is several times as wide as its column."""
-    name = write_notebook(
-        lab,
-        "wide.ipynb",
-        setup=SET_UP,
-        code="x = torch.tensor(0.5, requires_grad=True)\n"
-        "y = x.sin().cos().tanh().exp().sin().cos().tanh().exp().sin().cos()",
-        graph="seegrad.graph(y)",
-    )
-    page.open(name)
+CHAIN = (
+    "x = torch.tensor(0.5, requires_grad=True)\n"
+    "y = x.sin().cos().tanh().exp().sin().cos().tanh().exp().sin().cos()"
+)
+NETWORK = (
+    "torch.manual_seed(0)\n"
+    "net = torch.nn.Sequential(torch.nn.Linear(4, 9), torch.nn.Tanh(), torch.nn.Linear(9, 3))\n"
+    "y = torch.nn.functional.mse_loss(net(torch.randn(8, 4)), torch.randn(8, 3))"
+)
+
+# How much of a label lies on a box or on another label, in square pixels, at the most.
+OVERLAP = """
+widget => {
+  const rect = (node) => node.getBoundingClientRect();
+  const shared = (a, b) =>
+    Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) *
+    Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
+  const boxes = [...widget.querySelectorAll('.node :is(.box, .slot rect)')].map(rect);
+  const labels = [...widget.querySelectorAll('.carried')].map(rect);
+  const pairs = labels.flatMap((label, i) => [...boxes, ...labels.slice(i + 1)].map(
+    (other) => shared(label, other)));
+  return [labels.length, Math.max(...pairs)];
+}
+"""
+
+# Which of the widget's parts that a step is about lie outside of what the scroller shows.
+OUT_OF_SIGHT = """
+widget => {
+  const port = widget.querySelector('.scroller').getBoundingClientRect();
+  const about = widget.querySelectorAll('.node.active .box, .carried.now');
+  return [...about].filter((node) => {
+    const { left, right, top, bottom } = node.getBoundingClientRect();
+    return left < port.left || right > port.right || top < port.top || bottom > port.bottom;
+  }).map((node) => node.outerHTML);
+}
+"""
+
+
+def drawn(page: NotebookPage, lab: Lab, name: str, code: str) -> Locator:
+    """The graph of what this code calls y."""
+    page.open(write_notebook(lab, name, setup=SET_UP, code=code, graph="seegrad.graph(y)"))
     page.run_all()
     return page.output("graph").locator(".seegrad")
+
+
+def narrowed(page: NotebookPage, widget: Locator, width: int) -> Locator:
+    widget.evaluate("(node, width) => (node.parentElement.style.width = `${width}px`)", width)
+    page.settle()
+    return widget
+
+
+@pytest.mark.parametrize(("name", "code"), [("chain.ipynb", CHAIN), ("network.ipynb", NETWORK)])
+def test_a_long_graph_is_seen_whole_and_no_label_covers_anything(
+    page: NotebookPage, lab: Lab, name: str, code: str
+) -> None:
+    widget = narrowed(page, drawn(page, lab, name, code), 800)
+    scroller = widget.locator(".scroller")
+    assert scroller.evaluate("e => e.scrollWidth <= e.clientWidth")
+    smallest = widget.evaluate(
+        "w => Math.min(...[...w.querySelectorAll('.scroller text')].map(t => "
+        "parseFloat(getComputedStyle(t).fontSize) * t.getScreenCTM().a))"
+    )
+    assert smallest >= 10.49
+    widget.press("End")
+    labels, overlap = widget.evaluate(OVERLAP)
+    assert labels > 5
+    assert overlap < 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("chain.ipynb", CHAIN), ("network.ipynb", NETWORK)])
+def test_each_step_is_in_sight_in_a_narrow_notebook(
+    page: NotebookPage, lab: Lab, name: str, code: str
+) -> None:
+    widget = narrowed(page, drawn(page, lab, name, code), 400)
+    assert widget.locator(".scroller").evaluate("e => e.scrollWidth > e.clientWidth")
+    last = int(widget.get_by_role("slider").get_attribute("max") or 0)
+    assert last > 5
+    for key in ["ArrowRight"] * last + ["ArrowLeft"] * last + ["End", "Home"]:
+        widget.press(key)
+        assert widget.evaluate(OUT_OF_SIGHT) == [], f"step {widget.get_attribute('data-step')}"
+
+
+@pytest.fixture
+def wide(page: NotebookPage, lab: Lab) -> Locator:
+    """A graph that is wider than its column."""
+    return narrowed(page, drawn(page, lab, "chain.ipynb", CHAIN), 300)
 
 
 def scrolled(widget: Locator) -> float:
@@ -252,7 +324,7 @@ def test_the_overview_shows_where_the_pass_has_been(wide: Locator) -> None:
     wide.press("ArrowRight")
     expect(wide.locator(".overview .reached")).to_have_count(2)
     expect(wide.locator(".overview .active")).to_have_count(1)
-    assert scrolled(wide) > 0.5  # the picture follows the pass, and the frame the picture
+    assert scrolled(wide) > 0  # the picture follows the pass, and the frame the picture
 
 
 @pytest.mark.parametrize("theme", Theme)
