@@ -139,7 +139,7 @@ def _sharing(witness: Witness, before: Value) -> str:
     taken = before.op
     if taken is None or not _detaches(taken) or not taken.inputs:
         return ""
-    return f", and with it `{witness.value_name(taken.inputs[0], 'its source')}`: one memory"
+    return f" (`{witness.value_name(taken.inputs[0], 'its source')}` shares its memory)"
 
 
 def _base_cloned(witness: Witness, edit: Op, before: Value) -> tuple[str, str]:
@@ -193,6 +193,8 @@ def _out_of_place(edit: Op, name: str) -> tuple[str, str]:
 def _through_data(edit: Op, name: str) -> str:
     statement = code_at(edit.site) if edit.site is not None else edit.text
     changed = re.sub(_TARGET, r"\1.data", statement, count=1)
+    if changed == statement:
+        changed = statement.replace(name, f"{name}.data", 1)
     return changed if changed != statement else f"{name}.data"
 
 
