@@ -465,6 +465,20 @@ first = a[:2]
 first.zero_()  #!
 a.sum().backward()
 """, "first"),
+    Case("edited through a detached tensor", EDITED, """
+x = torch.tensor([0.0, 1.0], requires_grad=True)
+y = torch.exp(x)
+u = y.detach()
+---
+u[0] = 100.0  #!
+y.sum().backward()
+""", "u"),
+    Case("edited through a detached tensor without a name", EDITED, """
+x = torch.tensor([0.0, 1.0], requires_grad=True)
+y = torch.exp(x)
+y.detach()[0] = 100.0  #!
+y.sum().backward()
+"""),
     Case("a leaf updated by hand", LEAF, NET + """
 W = torch.randn(3, 1, requires_grad=True)
 loss = (X @ W - T).pow(2).mean()
@@ -562,6 +576,10 @@ x = torch.ones(3, requires_grad=True)
 y = x * 2
 y.requires_grad_(False)  #!
 """, "y"),
+    Case("a result without a name frozen", OF_RESULT, """
+x = torch.ones(3, requires_grad=True)
+(x * x).requires_grad_(False)  #!
+"""),
     Case("retain_grad for nothing", NEVER_ASKED, """
 x = torch.ones(3)  #!
 x.retain_grad()

@@ -59,11 +59,18 @@ def _same_memory(a: Value, b: Value) -> bool:
 
 
 def _viewed(value: Value) -> list[Value]:
-    """The value, what it is a view of, and so on."""
+    """The value, what it is a view of or was detached from, and so on.
+
+    All of them share their memory and its version counter, so an edit of one is noticed by all.
+    """
     found = [value]
-    while found[-1].view and found[-1].op is not None and found[-1].op.inputs:
-        found.append(found[-1].op.inputs[0])
+    while (op := found[-1].op) is not None and op.inputs and (found[-1].view or _detaches(op)):
+        found.append(op.inputs[0])
     return found
+
+
+def _detaches(op: Op) -> bool:
+    return op.name == "detach"
 
 
 def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) -> Diagnosis:
@@ -79,15 +86,19 @@ def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) ->
     mend, because = _out_of_place(edit, name)
     if before.view:
         mend, because = _base_cloned(incident, edit, before)
+    elif _sharing(witness, before) and not is_name(name):
+        mend = f"copy = {name}.clone()\n{written.replace(name, 'copy', 1)}"
+        because = "The copy has memory of its own."
     elif not edit.direct and edit.site is not None:
         mend = code_at(edit.site).replace(f"({name})", f"({name}.clone())", 1)
         because = "The clone is changed; or make the module with inplace=False."
     if of_optimizer:
         mend = _ordered(incident, written)
         because = f"All backward passes first, then `{written}`: it changes the weights in place."
+    shared = _sharing(witness, before)
     happened = (
         f"`{spelled(saver)}` ({line}) saved {what} for its backward pass; then `{written}` changed "
-        f"`{name}` in place, so the saved numbers are not those that were used."
+        f"`{name}` in place{shared}, so the saved numbers are not those that were used."
     )
     root = next((r for r in incident.roots if isinstance(r, Tensor)), None)
     if of_optimizer and root is not None and (state := carried_past(incident, root, edit)):
@@ -121,6 +132,14 @@ def _saved_and_edited(incident: Incident, saver: Op, edit: Op, before: Value) ->
         fault=edit if edit.direct else saver,
         result=root,
     )
+
+
+def _sharing(witness: Witness, before: Value) -> str:
+    """Of a detached tensor, which looks like one of its own: whose memory it shares."""
+    taken = before.op
+    if taken is None or not _detaches(taken) or not taken.inputs:
+        return ""
+    return f" (`{witness.value_name(taken.inputs[0], 'its source')}` shares its memory)"
 
 
 def _base_cloned(witness: Witness, edit: Op, before: Value) -> tuple[str, str]:
@@ -174,6 +193,8 @@ def _out_of_place(edit: Op, name: str) -> tuple[str, str]:
 def _through_data(edit: Op, name: str) -> str:
     statement = code_at(edit.site) if edit.site is not None else edit.text
     changed = re.sub(_TARGET, r"\1.data", statement, count=1)
+    if changed == statement:
+        changed = statement.replace(name, f"{name}.data", 1)
     return changed if changed != statement else f"{name}.data"
 
 

@@ -84,7 +84,9 @@ def of_a_result(incident: Incident) -> Diagnosis | None:
     statement = code_at(incident.site) if incident.site is not None else ""
     value, name = _subject(incident)
     op = value.op if value is not None else None
-    made = f", made by `{spelled(op)}`" if op is not None else ""
+    made = f", made by `{spelled(op)}`" if op is not None and spelled(op) != name else ""
+    named = is_name(name)
+    tensor = name if named else f"({name})"
     return Diagnosis(
         kind="requires_grad of a result is not to be changed",
         happened=f"`{name}` is no leaf but a result{made}: it requires a gradient because what it "
@@ -93,10 +95,10 @@ def of_a_result(incident: Incident) -> Diagnosis | None:
         raised=incident.place,
         op=spelled(op) if op is not None else statement,
         variable=name if is_name(name) else "",
-        mend=f"{name} = {name}.detach()",
-        because=f"From here on `{name}` is a constant, with the same numbers; to spare the graph's "
-        "memory as well, compute it inside torch.no_grad().",
-        tempting=f"{name}.data.requires_grad = False",
+        mend=f"{name} = {tensor}.detach()" if named else f"{tensor}.detach()",
+        because=f"{f'From here on `{name}`' if named else 'This'} is a constant, with the same "
+        "numbers; to spare the graph's memory as well, compute it inside torch.no_grad().",
+        tempting=f"{tensor}.data.requires_grad = False",
         consequence=f"It runs and changes nothing: `.data` is another tensor, and `{name}` goes on "
         "requiring a gradient.",
         fault=op,

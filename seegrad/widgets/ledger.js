@@ -13,6 +13,7 @@ const COLUMN = 76; // px from bar to bar
 const BAR = 56; // px; holds the words "entry 12"
 const HEIGHT = 150; // px that the tallest stack takes
 const MARGIN = 24; // px above and below, for the totals and the names
+const CHARACTER = 7.3; // px, of their monospaced font: long names need wider columns
 
 /** The account: a line for each thing that happened to `.grad`. @param {Page} page */
 function account({ name, rows, parts }) {
@@ -40,12 +41,14 @@ function reach(bars) {
 function stacks({ name, bars, summary }) {
   const { top, bottom } = reach(bars);
   const scale = HEIGHT / (top - bottom || 1);
-  const width = Math.max(bars.length * COLUMN, COLUMN);
+  const longest = Math.max(...bars.flatMap(({ name, text }) => [name.length, text.length]));
+  const column = Math.max(COLUMN, Math.ceil((longest + 2) * CHARACTER));
+  const width = bars.length * column;
   const zero = MARGIN + top * scale;
   const height = zero - bottom * scale + (bottom < 0 ? 2 : 1.2) * MARGIN;
   const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${name}.grad, stacked: ${summary}` });
   bars.forEach(({ name: element, parts, text, total }, i) => {
-    const left = i * COLUMN + (COLUMN - BAR) / 2;
+    const left = i * column + (column - BAR) / 2;
     let [up, down] = [zero, zero];
     for (const { number, value, text: brought } of parts) {
       const size = Math.abs(value) * scale;

@@ -1,5 +1,7 @@
 """Does the ledger add up as PyTorch does, and leave the learner's gradient alone?"""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from playwright.sync_api import Locator, expect
@@ -76,3 +78,26 @@ def test_nothing_in_it_shuts_anybody_out(page: NotebookPage, widget: Locator, th
     page.set_theme(theme)
     press(widget, "backward", 3)
     assert violations(page.page, ".jp-OutputArea-output .seegrad") == []
+
+
+def test_long_names_stand_apart_and_the_last_column_is_in_view(
+    page: NotebookPage, lab: Lab
+) -> None:
+    name = write_notebook(
+        lab,
+        "ledger-long.ipynb",
+        setup=SET_UP,
+        make="prediction = torch.ones(3, requires_grad=True)\ntarget = torch.zeros(3)",
+        code="torch.nn.MSELoss()(prediction, target).backward()",
+        ledger="seegrad.ledger(prediction)",
+    )
+    page.page.set_viewport_size({"width": 1100, "height": 900})
+    page.open(name)
+    page.run_all()
+    widget = page.output("ledger").locator(".seegrad")
+    names = [label.bounding_box() for label in widget.locator(".stacks .element").all()]
+    for left, right in pairwise(names):
+        assert left is not None
+        assert right is not None
+        assert left["x"] + left["width"] < right["x"]
+    assert widget.locator(".account").evaluate("node => node.scrollWidth - node.clientWidth") <= 0

@@ -243,6 +243,23 @@ def test_a_pixel_is_chosen_and_moved_in_a_narrow_column(page: NotebookPage, imag
     assert image.evaluate("e => e.scrollWidth - e.clientWidth") <= 0
 
 
+def test_each_field_is_in_its_card_beside_the_file_browser(page: NotebookPage, lab: Lab) -> None:
+    tasks = "{'classify': lambda w: (w[0] - 3) ** 2, 'box': lambda w: (w[1] + 1) ** 2}"
+    cells = {
+        "setup": SET_UP,
+        "tasks": f"seegrad.reduction({tasks}, torch.tensor([1.0, -2.0]))",
+        "pairs": "seegrad.reduction(torch.nn.MSELoss(), torch.tensor([1.0, 2.5]), torch.ones(2))",
+    }
+    page.page.set_viewport_size({"width": 1100, "height": 900})
+    page.open(write_notebook(lab, "small.ipynb", **cells))
+    page.run_all()
+    right = "getBoundingClientRect().right"
+    inside = f"all => all.map(e => e.closest('.card').{right} - e.{right})"
+    for name in ("tasks", "pairs"):
+        fields = page.output(name).locator('input[type="number"], .beside')
+        assert min(fields.evaluate_all(inside)) > 0
+
+
 @pytest.mark.parametrize("theme", Theme)
 def test_nothing_in_it_shuts_anybody_out(page: NotebookPage, lab: Lab, theme: Theme) -> None:
     classes = "seegrad.reduction(torch.nn.functional.cross_entropy, torch.eye(3), torch.arange(3))"
