@@ -16,8 +16,8 @@ import { REST, asker, button, dial, floats, frame, html, listen, number, put, ro
 const WRITTEN = 10; // up to so many columns have room for their numbers
 const BUTTONS = 4; // up to so many rows have a button each
 const TERMS = 4; // of L = v · y so many are written out
-const MIDDLE = 420; // px between x and the notes, in a 900-px notebook: a wider table stands below them
-const CHARACTER = 7.3; // px, of the table's names
+const SIDES = 412; // px that x and the notes take at both sides of the table, as in the style sheet
+const [CHARACTER, DIGIT] = [7.3, 7.9]; // px, of the table's names and of its numbers
 const PITCH = { across: 19, down: 18 }; // px from one painted entry to the next, as in the style sheet
 const COMMON_REACH = 2; // the sliders of v go from -2 to 2
 
@@ -94,6 +94,7 @@ function counters(width) {
         nodes.push(node);
         return node;
       }),
+    digits: () => columns.map(({ digits }) => digits),
     /** @param {HTMLElement[]} places one row or more @param {Float64Array} values */
     write(places, values) {
       places.forEach((node, k) => {
@@ -265,6 +266,7 @@ function table(page, act, point) {
 
   return {
     element,
+    digits: places.digits,
     /** @param {Float64Array} J */
     fill(J) {
       values = J;
@@ -389,11 +391,13 @@ function sentence({ rows, columns, size }, J, { shown }, sums) {
   return `J (${size.join(" × ")}) = [${lines.join(", ")}]; v = ${list(shown)}; vᵀJ = ${list(sums)}`;
 }
 
-/** How wide the table will be, in px: the sliders of v, the rows' names, and the columns. @param {Page} page */
-function tableWidth({ rows, columns }) {
+/** How wide the table is when it stands between x and the notes, in px: the sliders of v, the rows' names, the columns.
+ *  @param {Page} page @param {number[]} digits each column's longest number */
+function tableWidth({ rows, columns }, digits) {
   const text = (/** @type {string} */ name) => CHARACTER * name.length;
-  const across = columns.reduce((sum, name) => sum + Math.max(67, text(`∂/∂${name}`) + 20), 0);
-  return 140 + Math.max(...rows.map(text)) + across;
+  const column = (/** @type {string} */ name, /** @type {number} */ j) =>
+    Math.max(67, text(`∂/∂${name}`) + 20, DIGIT * (digits[j] ?? 0) + 22);
+  return 140 + Math.max(...rows.map(text)) + columns.map(column).reduce((sum, width) => sum + width, 0);
 }
 
 /** One layout of the live view: it lasts as long as the rows and columns are the same.
@@ -435,7 +439,9 @@ function layout(page, numbers, acts) {
   const left = html("div", { class: "left" }, x.element, output, pick.element);
   const middle = html("div", { class: "middle" }, pager(page, acts.go), grid.element, readout);
   const body = html("div", { class: "explorer" }, left, middle, aside.element);
-  body.classList.toggle("stacked", tableWidth(page) > MIDDLE);
+  // A table too wide to stand between them stands below them.
+  const fit = () => body.classList.toggle("stacked", tableWidth(page, grid.digits()) > body.clientWidth - SIDES);
+  new ResizeObserver(fit).observe(body);
   let J = floats(numbers.jacobian);
   return {
     elements: [code, body, summary],

@@ -278,6 +278,21 @@ def pixel(widget: Locator, row: int, column: int) -> tuple[int, int, int]:
     return red, green, blue
 
 
+@pytest.mark.parametrize("width", [500, 670, 774, 860])
+def test_a_small_table_is_whole_in_a_notebook_of_any_width(
+    notebook: NotebookPage, width: int
+) -> None:
+    widget = live(notebook, "written")
+    page, before = notebook.page, notebook.page.viewport_size
+    assert before is not None
+    room = before["width"] - box(widget)["width"]
+    page.set_viewport_size({"width": int(width + room), "height": before["height"]})
+    notebook.settle()
+    cut_off = "node => node.scrollWidth - node.clientWidth"
+    assert live(notebook, "rough").locator(".matrix").evaluate(cut_off) <= 0
+    page.set_viewport_size(before)
+
+
 def test_bad_input_and_markup_stay_text(notebook: NotebookPage) -> None:
     markup = live(notebook, "markup")
     expect(markup.locator(".source")).to_contain_text("<img src=x")
