@@ -1,6 +1,7 @@
 """What ran is recorded truly, and recording changes nothing."""
 
 import gc
+import warnings
 
 import pytest
 import torch
@@ -184,6 +185,30 @@ def test_an_optimizer_that_zeroes_is_noted_at_the_learners_line():
         optimizer.zero_grad()
     assert [event.kind for event in recorder().grad_events(x)] == ["backward", "None"]
     assert recorder().grad_events(x)[1].site.statement == "optimizer.zero_grad()"
+
+
+def read_twice_on_each_of_two_lines():
+    y = 2 * torch.ones(3, requires_grad=True)
+    for _ in range(2):
+        y.grad  # noqa: B018
+    return [y.grad for _ in range(2)]
+
+
+def warned():
+    """What the lines above warn of, where, as Python shows it by default: once for each line."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        assert read_twice_on_each_of_two_lines() == [None, None]
+    return [(str(each.message)[:30], each.filename, each.lineno) for each in caught]
+
+
+def test_reading_grad_of_a_result_warns_of_the_learners_lines_as_often_as_unrecorded():
+    plain = warned()
+    with seegrad.record():
+        recorded = warned()
+    first = read_twice_on_each_of_two_lines.__code__.co_firstlineno
+    told = "The .grad attribute of a Tenso"
+    assert plain == recorded == [(told, __file__, first + 3), (told, __file__, first + 4)]
 
 
 def test_a_view_that_nobody_may_look_at_any_more_does_no_harm():

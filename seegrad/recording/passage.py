@@ -1,22 +1,26 @@
-"""The frames that recording puts between a learner's line and an error, taken out again.
+"""What recording puts between a learner's line and what PyTorch says of it, taken out again.
 
 A call that is recorded goes through the recorder, and on the way through functions of torch that
 would not have run: a traceback shows them all. Without them it is what it would be unrecorded.
+And a warning names the frame that was called from, which is the recorder's.
 """
 
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import Module
 
 from seegrad.recording.source import site
+
+R = TypeVar("R")
 
 _OURS = str(Path(__file__).parent)
 _HANDLER = torch.overrides.handle_torch_function.__code__
@@ -112,3 +116,19 @@ def _plain_call() -> tuple[int, int]:
     call = next(step for step in steps if step.opname == "CALL_FUNCTION_EX")
     line = call.positions.lineno if call.positions else None
     return call.offset, line or _CALL.co_firstlineno
+
+
+def from_line(frame: FrameType, function: Callable[..., R], *args: Any) -> R:
+    """Call a function of PyTorch's as if the line that ``frame`` is on did.
+
+    A warning names the line that called, and Python shows it once for each: it counts with the file,
+    the line and the globals of the frame on top. Here these are the learner's.
+    """
+    call = _call_on(frame.f_code.co_filename, frame.f_lineno)
+    result: R = eval(call, frame.f_globals, {"function": function, "args": args})
+    return result
+
+
+@lru_cache(maxsize=256)
+def _call_on(filename: str, line: int) -> CodeType:
+    return compile("function(*args)", filename, "eval").replace(co_firstlineno=line)

@@ -37,7 +37,7 @@ from seegrad.recording.arguments import flat, kept
 from seegrad.recording.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
 from seegrad.recording.grad_events import GradEvent, GradEvents
 from seegrad.recording.holdings import OUT_OF_DATE, Holdings
-from seegrad.recording.passage import hide
+from seegrad.recording.passage import from_line, hide
 from seegrad.recording.scopes import Scopes
 from seegrad.recording.snapshot import keep
 from seegrad.recording.source import Site
@@ -370,6 +370,8 @@ class Recorder(TorchFunctionMode):
     def _read_grad(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor | None:
+        if _keeps_no_grad(args[0]):  # PyTorch warns of that, once for each line that asks
+            return from_line(sys._getframe(2), func, *args)
         grad: Tensor | None = func(*args, **kwargs)
         if grad is not None:
             self._note_grad(args[0], grad)
@@ -510,6 +512,15 @@ def _reached(roots: Iterable[Tensor | GradientEdge]) -> list[Node]:
 @unrecorded
 def _wants_gradient(tensor: Tensor) -> bool:
     return tensor.requires_grad
+
+
+@unrecorded
+def _keeps_no_grad(tensor: Tensor) -> bool:
+    """Is it a result whose gradient is let go of?"""
+    try:
+        return not tensor.is_leaf and not tensor.retains_grad
+    except RuntimeError:  # a view that may not be looked at: reading its .grad says so
+        return False
 
 
 @unrecorded
