@@ -339,10 +339,12 @@ def _of_numbers(answer: Answer, actual: Tensor) -> tuple[bool, str]:
         return True, AGREES
     if factor := _factor(yours, actual):
         return False, factor
-    count = int((~agrees).sum())
     if yours.numel() == 1:
         return False, "PyTorch computes another number."
-    return False, f"{count} of {yours.numel()} elements differ."
+    if offset := _offset(yours, actual):
+        return False, offset
+    wrong, count = int((~agrees).sum()), yours.numel()
+    return False, f"{'All' if wrong == count else f'{wrong} of'} {count} elements differ."
 
 
 def _agrees(yours: Tensor, actual: Tensor, slack: float) -> Tensor:
@@ -369,6 +371,16 @@ def _factor(yours: Tensor, actual: Tensor) -> str:
             told = "half of" if times == 2 else f"1/{times} of"
             return f"Yours is {told} what PyTorch computes{where}."
     return ""
+
+
+def _offset(yours: Tensor, actual: Tensor) -> str:
+    """Is one answer the other, and the same number more or less everywhere?"""
+    more = yours - actual
+    if not torch.allclose(more, more[..., :1].flatten()[0], rtol=1e-3):
+        return ""
+    by = float(more.flatten()[0])
+    told = f"{formatting.number(abs(by))} {'more' if by > 0 else 'less'}"
+    return f"Yours is {told} than what PyTorch computes, in every element."
 
 
 def _rows(yours: Answer, actual: Answer) -> Iterator[Row]:

@@ -121,7 +121,7 @@ def _plain_call() -> tuple[int, int]:
 def from_line(frame: FrameType, function: Callable[..., R], *args: Any) -> R:
     """Call a function of PyTorch's as if the line that ``frame`` is on did.
 
-    A warning names the line that called, and Python shows it once for each: it counts with the file,
+    A warning names the line that called, and Python shows it once for each: it goes by the file,
     the line and the globals of the frame on top. Here these are the learner's.
     """
     call = _call_on(frame.f_code.co_filename, frame.f_lineno)

@@ -371,7 +371,8 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor | None:
         if _keeps_no_grad(args[0]):  # PyTorch warns of that, once for each line that asks
-            return from_line(sys._getframe(2), func, *args)
+            from_line(sys._getframe(2), func, *args)
+            return None
         grad: Tensor | None = func(*args, **kwargs)
         if grad is not None:
             self._note_grad(args[0], grad)
