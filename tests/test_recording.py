@@ -187,6 +187,13 @@ def test_an_optimizer_that_zeroes_is_noted_at_the_learners_line():
     assert recorder().grad_events(x)[1].site.statement == "optimizer.zero_grad()"
 
 
+def test_a_results_grad_is_assigned_and_read_without_a_warning():
+    with seegrad.record():
+        y = 2 * torch.ones(3, requires_grad=True)
+        y.grad = torch.ones(3)
+        assert y.grad.tolist() == [1, 1, 1]
+
+
 def read_twice_on_each_of_two_lines():
     y = 2 * torch.ones(3, requires_grad=True)
     for _ in range(2):

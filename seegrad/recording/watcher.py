@@ -370,10 +370,9 @@ class Recorder(TorchFunctionMode):
     def _read_grad(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor | None:
-        if _keeps_no_grad(args[0]):  # PyTorch warns of that, once for each line that asks
-            from_line(sys._getframe(2), func, *args)
-            return None
-        grad: Tensor | None = func(*args, **kwargs)
+        # PyTorch may warn of this, once for each line that asks.
+        asks = sys._getframe(2) if _keeps_no_grad(args[0]) else None
+        grad: Tensor | None = from_line(asks, func, *args) if asks else func(*args, **kwargs)
         if grad is not None:
             self._note_grad(args[0], grad)
         return grad
@@ -386,7 +385,9 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         leaf, grad = args
-        last_act_of_an_edit = grad is not None and grad is _grad_of(leaf)  # of ``x.grad += 1``
+        # Of ``x.grad += 1``. To look at what a result has there would give a warning.
+        looked = grad is not None and not _keeps_no_grad(leaf)
+        last_act_of_an_edit = looked and grad is _grad_of(leaf)
         func(*args, **kwargs)
         if not last_act_of_an_edit:
             unrecorded(self._grad_events.assigned)(leaf, self._here(func)[0])
