@@ -110,7 +110,8 @@ def _of_parts(called: str, yours: Any, expected: Sequence[Any]) -> tuple[str, st
     parts = list(yours) if isinstance(yours, Tensor) and yours.ndim else yours
     count = len(expected)
     if not isinstance(parts, list | tuple):
-        return "kind", f"{called} is a {type(yours).__name__}, and a list of {count} is needed."
+        kind = "tensor" if isinstance(yours, Tensor) else type(yours).__name__
+        return "kind", f"{called} is a {kind}, and a list of {count} is needed."
     if len(parts) != count:
         return "shape", f"{called} has {_counted(len(parts))}; expected {_are(count)} {count}."
     wrong = [i for i, pair in enumerate(zip(parts, expected, strict=True)) if not agree(*pair)]

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from seegrad.formatting import array
+from seegrad.formatting import array, number
 
 Choice = TypeVar("Choice")
 
 TURNS = 6
 """So many inputs are tried in a check."""
 
+SHORT = 8
+"""A Python float of no more characters than this is written as Python writes it."""
 
 Turn = tuple[int, int]
 """The seed of a check, and the number of one of its turns, from 0: they fix the inputs."""
@@ -103,6 +105,8 @@ def described(thing: Any) -> str:
     '[[1, 1] (requires_grad), [2, 2] (grad_fn=MulBackward0), None]'
     >>> described((torch.Size([3]), torch.Size([3, 4])))
     '((3,), (3, 4))'
+    >>> described([0.5, 3.90625, -1.1300000000000001])
+    '[0.5, 3.90625, -1.13]'
     """
     if isinstance(thing, Tensor):
         return array(thing) + _marks(thing)
@@ -110,6 +114,8 @@ def described(thing: Any) -> str:
         return f"[{', '.join(map(described, thing))}]"
     if isinstance(thing, tuple):  # and so a shape
         return f"({', '.join(map(described, thing))}{',' if len(thing) == 1 else ''})"
+    if isinstance(thing, float) and len(repr(thing)) > SHORT:
+        return number(thing)
     return repr(thing)
 
 

@@ -57,7 +57,7 @@ def differentiated(by: str) -> Observe:
     >>> differentiated("x")({"x": x}, 3 * x)["gradient"]
     tensor([3., 3.])
     >>> differentiated("x")({"x": x}, 3.0)
-    {'result': tensor(3.), 'gradient': None}
+    {'result': tensor(3.), 'gradient': None, 'result.requires_grad': False}
     """
 
     def observe(inputs: Inputs, result: Any) -> dict[str, Any]:
@@ -66,7 +66,9 @@ def differentiated(by: str) -> Observe:
         if not isinstance(result, torch.Tensor):
             return {"result": result}
         gradient = _sent_back(result, inputs[by]) if result.requires_grad else None
-        return {"result": result.detach(), "gradient": gradient}
+        # What is cut off may still ask for a gradient: as a leaf of its own.
+        asks = {"result.requires_grad": result.requires_grad}
+        return {"result": result.detach(), "gradient": gradient} | asks
 
     return observe
 

@@ -189,7 +189,7 @@ def _mishap(outcome: Outcome, expected: Ran, inputs: tuple[str, ...]) -> tuple[s
 
 def _told_error(raised: Raised) -> str:
     who = "It ran; the backward pass from what it returned" if raised.after else "It"
-    where = f" in `{raised.line}`" if raised.line else ""
+    where = f" in `{raised.line.rstrip(':')}`" if raised.line else ""
     message = f": {raised.message.rstrip('.')}" if raised.message else ""
     return f"{who} raised {raised.kind}{where}{message}."
 

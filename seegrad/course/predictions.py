@@ -344,7 +344,9 @@ def _of_numbers(answer: Answer, actual: Tensor) -> tuple[bool, str]:
     if offset := _offset(yours, actual):
         return False, offset
     wrong, count = int((~agrees).sum()), yours.numel()
-    return False, f"{'All' if wrong == count else f'{wrong} of'} {count} elements differ."
+    if wrong < count:
+        return False, f"{wrong} of {count} elements differ."
+    return False, f"{'Both' if count == 2 else f'All {count}'} elements differ."
 
 
 def _agrees(yours: Tensor, actual: Tensor, slack: float) -> Tensor:
