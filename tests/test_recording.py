@@ -201,21 +201,37 @@ def read_twice_on_each_of_two_lines():
     return [y.grad for _ in range(2)]
 
 
-def warned():
-    """What the lines above warn of, where, as Python shows it by default: once for each line."""
+def compare_other_sizes():
+    one, column = torch.zeros(3), torch.zeros(3, 1)
+    for loss in (nn.functional.mse_loss, nn.functional.l1_loss):
+        loss(one, column)
+    return nn.functional.huber_loss(one, target=column, delta=2.0)
+
+
+def warned(lines):
+    """What these lines warn of, and where, as Python shows it by default: once for each line."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
-        assert read_twice_on_each_of_two_lines() == [None, None]
-    return [(str(each.message)[:30], each.filename, each.lineno) for each in caught]
+        lines()
+    return [(str(each.message)[:20], each.filename, each.lineno) for each in caught]
 
 
-def test_reading_grad_of_a_result_warns_of_the_learners_lines_as_often_as_unrecorded():
-    plain = warned()
+@pytest.mark.parametrize("lines", [read_twice_on_each_of_two_lines, compare_other_sizes])
+def test_a_warning_of_pytorchs_names_the_learners_line_as_often_as_unrecorded(lines):
+    plain = warned(lines)
     with seegrad.record():
-        recorded = warned()
-    first = read_twice_on_each_of_two_lines.__code__.co_firstlineno
-    told = "The .grad attribute of a Tenso"
-    assert plain == recorded == [(told, __file__, first + 3), (told, __file__, first + 4)]
+        recorded = warned(lines)
+    first = lines.__code__.co_firstlineno
+    assert plain == recorded
+    assert {(file, line - first) for _, file, line in plain} == {(__file__, 3), (__file__, 4)}
+
+
+def test_an_error_below_a_stand_in_for_the_learners_line_shows_that_line_once():
+    with pytest.raises(ValueError, match="median") as plain:
+        nn.functional.mse_loss(torch.zeros(3), torch.zeros(3), reduction="median")
+    with pytest.raises(ValueError, match="median") as recorded, seegrad.record():
+        nn.functional.mse_loss(torch.zeros(3), torch.zeros(3), reduction="median")
+    assert [entry.name for entry in recorded.traceback] == [entry.name for entry in plain.traceback]
 
 
 def test_a_view_that_nobody_may_look_at_any_more_does_no_harm():

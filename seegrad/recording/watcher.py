@@ -18,13 +18,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from itertools import count
 from threading import get_ident
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, is_grad_enabled
 from torch._C import _len_torch_function_stack as function_modes
 from torch.autograd import _get_sequence_nr as sequence_number  # type: ignore[attr-defined]
@@ -37,7 +38,7 @@ from seegrad.recording.arguments import flat, kept
 from seegrad.recording.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
 from seegrad.recording.grad_events import GradEvent, GradEvents
 from seegrad.recording.holdings import OUT_OF_DATE, Holdings
-from seegrad.recording.passage import from_line, hide
+from seegrad.recording.passage import caller_of, from_line, hide
 from seegrad.recording.scopes import Scopes
 from seegrad.recording.snapshot import keep
 from seegrad.recording.source import Site
@@ -142,8 +143,8 @@ class Recorder(TorchFunctionMode):
             **dict.fromkeys(_REPLACEMENTS, self._replace),
             **dict.fromkeys(_SHARES, self._share),
             **dict.fromkeys((Tensor.backward, torch.autograd.backward), self._backward),
-            **dict.fromkeys(unseen.FORGETFUL, self._remind),
             **dict.fromkeys(_EXITS, self._leave),
+            **dict.fromkeys(_WARN_OF_SIZES, self._compare),
             Tensor.__bool__: self._branch,
             _getter("grad"): self._read_grad,
             _setter("grad"): self._assign_grad,
@@ -344,11 +345,15 @@ class Recorder(TorchFunctionMode):
     def _note_source(self, shared: Tensor, source: Tensor) -> None:
         self._holdings.hold(shared).source = self._holdings.hold(source)
 
-    def _remind(
+    def _compare(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        kwargs = unseen.reminded(func, kwargs, sys._getframe(1))
-        return self.op(func, func, args, kwargs, sys._getframe(1))
+        """A loss of sizes that may differ: it warns of that, on the line that called it."""
+        if func in unseen.FORGETFUL:
+            kwargs = unseen.reminded(func, kwargs, sys._getframe(1))
+        caller = caller_of(func, sys._getframe(1))
+        run = func if caller is None else partial(from_line, caller, func)
+        return self.op(func, run, args, kwargs, sys._getframe(1))
 
     def _leave(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -560,6 +565,9 @@ _REPLACEMENTS = (_setter("data"), Tensor.detach_, torch.detach_)
 
 # Calls whose result shares its memory with a tensor that does not know of it.
 _SHARES = (_getter("data"), Tensor.detach, torch.detach)
+
+# Losses of Python's, which warn where the sizes of prediction and target differ.
+_WARN_OF_SIZES = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
 
 # Calls that give plain numbers, which no gradient can pass.
 _EXITS = (Tensor.item, Tensor.tolist, Tensor.__float__, Tensor.__int__)
