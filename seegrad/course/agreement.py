@@ -77,13 +77,15 @@ def difference(what: str, yours: Any, expected: Any) -> tuple[str, str]:
     >>> difference("x.grad", torch.tensor(6.0), torch.tensor(3.0))
     ('another value', '`x.grad` is not right: yours is twice what PyTorch computes.')
     >>> difference("result", [1, 2, 3], [1, 0, 0])[1]
-    'Of 3 parts, counted from 0, parts 1 and 2 differ.'
+    'Of 3 parts, counted from 0, 1 and 2 differ.'
+    >>> difference("result", [True, True, False], [True, False, False])[1]
+    '`result[1]` is True; expected is False. The other parts are right.'
     """
     called = {"result": "The result", "gradient": "The gradient"}.get(what, f"`{what}`")
     if yours is None and expected is not None:
         return _nothing(what)
     if isinstance(expected, list | tuple):
-        return _of_parts(called, yours, expected)
+        return _of_parts(what, called, yours, expected)
     if not isinstance(expected, Tensor):
         told = f"{described(yours)}; expected is {described(expected)}."
         return "another value", f"{called} is {told}"
@@ -105,7 +107,7 @@ def difference(what: str, yours: Any, expected: Any) -> tuple[str, str]:
     return "another value", f"{called} is not right: {said[0].lower()}{said[1:]}"
 
 
-def _of_parts(called: str, yours: Any, expected: Sequence[Any]) -> tuple[str, str]:
+def _of_parts(what: str, called: str, yours: Any, expected: Sequence[Any]) -> tuple[str, str]:
     """How a list or tuple differs from the one expected: its length, or which of its parts."""
     parts = list(yours) if isinstance(yours, Tensor) and yours.ndim else yours
     count = len(expected)
@@ -118,9 +120,12 @@ def _of_parts(called: str, yours: Any, expected: Sequence[Any]) -> tuple[str, st
     if len(wrong) == count:
         told = "is not right" if count == 1 else "differs in both parts" if count == 2 else ""
         return "another value", f"{called} {told or f'differs in all {count} parts'}."
-    places = ", ".join(map(str, wrong[:-1])) + (" and " if wrong[1:] else "") + str(wrong[-1])
-    differ = f"parts {places} differ" if wrong[1:] else f"part {places} differs"
-    return "another value", f"Of {count} parts, counted from 0, {differ}."
+    if len(wrong) == 1:
+        (i,) = wrong
+        name, told = difference(f"{what}[{i}]", parts[i], expected[i])
+        return name, f"{told} The other {'part is' if count == 2 else 'parts are'} right."
+    places = f"{', '.join(map(str, wrong[:-1]))} and {wrong[-1]}"
+    return "another value", f"Of {count} parts, counted from 0, {places} differ."
 
 
 def _counted(parts: int) -> str:

@@ -24,7 +24,7 @@ def _u_held_still(x: Tensor) -> Tensor:
 BY_HAND = Exercise(
     number="4.1",
     title="The gradient that is left",
-    practises="deriving with a part held constant",
+    practises="differentiating with a part held constant",
     seeds=("S21", "S22"),
     minutes=4,
     difficulty=1,

@@ -224,7 +224,7 @@ WEIGHTS_OF_THE_MEAN = Exercise(
     minutes=4,
     difficulty=1,
     oracle=_what_the_mean_sends,
-    against="the gradient of the mean by each loss",
+    against="the gradient of the mean with respect to each loss",
     draw=lambda draw: (_losses(draw),),
     mistakes=(
         Mistake(
@@ -667,13 +667,16 @@ PER_SAMPLE = Exercise(
         Mistake(
             "the inner derivative is lost",
             lambda w, samples, answers: 2 * (samples @ w - answers),
-            "That is the derivative by the prediction. The prediction depends on w: multiply by "
-            "its derivative, which is the sample.",
+            "That is the derivative with respect to the prediction. The prediction depends on w: "
+            "multiply by its derivative, which is the sample.",
         ),
     ),
     hints=(
         "How many losses are there, and how many parameters? So which shape has the result?",
-        "One sample x with answer t: the derivative of (x · w - t)^2 by w is 2 (x · w - t) x.",
+        (
+            "One sample x with answer t: the derivative of (x · w - t)^2 with respect to w is 2 (x "
+            "· w - t) x."
+        ),
         "Multiply each row of samples by its own 2 (x · w - t); [:, None] makes a column of them.",
     ),
     reason="Loss i has the gradient 2 (x_i · w - t_i) x_i: the row of the sample, scaled by twice "
