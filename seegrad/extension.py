@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from traceback import walk_tb
 from typing import Any
 
+from IPython.core.compilerop import CachingCompiler
 from IPython.display import display
 
 from seegrad.clinic.table import could_explain
 from seegrad.course.retelling import Ran
 from seegrad.recording import recorder
 from seegrad.recording.passage import hide
+
+IPYTHON_COMPILES = CachingCompiler.ast_parse.__code__
 
 _loaded: dict[int, _Cells] = {}
 
@@ -100,4 +104,6 @@ def _show_error(
 ) -> None:
     """Show what IPython would, as it would be had nothing been recorded."""
     hide(error)
-    shell.showtraceback((kind, error, traceback), tb_offset=tb_offset, running_compiled_code=True)
+    # A cell that could not be compiled has no frame: all that would be shown is IPython's own.
+    ran = IPYTHON_COMPILES not in [frame.f_code for frame, _ in walk_tb(traceback)]
+    shell.showtraceback((kind, error, traceback), tb_offset=tb_offset, running_compiled_code=ran)

@@ -88,6 +88,64 @@ def test_a_mishap_is_a_sentence(answer, diagnosis, says):
         assert "  For x = [" in repr(checked)
 
 
+def calls_a_kernel_that_there_is_not(_x):
+    return torch.softmax(torch.tensor([1, 2]), 0)
+
+
+def edits_what_was_saved(x):
+    y = torch.exp(x)
+    y += 1
+    return y
+
+
+# How it is told: the learner's own line, what came after it, and which parts are wrong.
+TOLD = [
+    ("1.1", lambda x: x.nothing, 'raised AttributeError in `("1.1", lambda x: x.nothing,'),
+    (
+        "1.1",
+        calls_a_kernel_that_there_is_not,
+        "raised NotImplementedError in `return torch.softmax(torch.tensor([1, 2]), 0)`: ",
+    ),
+    ("1.9", edits_what_was_saved, "It ran; the backward pass from what it returned raised"),
+    (
+        "5.11",
+        lambda s, v, t: torch.softmax(s.detach() / t, 0) @ v,
+        "No gradient comes back: what it returns is cut off",
+    ),
+    (
+        "5.11",
+        lambda s, v, t: 2 * (p := torch.softmax(s / t, 0) @ v) - p.detach(),
+        "The gradient is not right: yours is twice what PyTorch computes, in every element.",
+    ),
+    ("1.1", lambda x: 6 * x + 3, "Yours is 2 more than what PyTorch computes, in every element."),
+    ("1.1", lambda x: x**3, "Both elements differ."),
+    ("2.2", lambda x: [0, 1, 2], "The result differs in all 3 parts."),
+    ("2.2", lambda x: x, "The result is a tensor, and a list of 3 is needed."),
+    ("2.2", lambda x: [0, 1], "The result has 2 parts; expected are 3."),
+    ("2.3", lambda paths: paths[0], "The result is a list, and a number is needed."),
+    ("3.9", lambda f, x: ("backward", 2), "The result differs in both parts."),
+]
+
+
+@pytest.mark.parametrize(("number", "answer", "says"), TOLD)
+def test_what_is_wrong_is_told_precisely(number, answer, says):
+    said = {judge(find(number), answer, seed).says for seed in range(8)}
+    assert any(says in each for each in said), said
+
+
+def test_what_is_drawn_is_called_a_leaf_by_pytorch():
+    leaf = Draw(seed=1).vector(requires_grad=True)
+    with pytest.raises(RuntimeError, match=r"^a leaf Variable that requires grad"):
+        leaf += 1
+
+
+def test_a_number_stands_beside_a_number_and_a_shape_is_written_as_one():
+    page = Checked(judge(find("2.3"), lambda paths: 0.125, seed=1))._repr_html_()
+    assert page.count("<table>") == 2
+    shown = judge(find("3.2"), lambda f, x: (x.shape, f(x).shape), seed=1)
+    assert "torch.Size" not in repr(Checked(shown))
+
+
 @pytest.mark.parametrize("answer", [endless, endless_without_torch])
 def test_an_endless_loop_is_stopped(answer):
     verdict = judge(find("1.1"), answer, seed=3, seconds=0.2)

@@ -34,6 +34,12 @@ def test_a_wrong_answer_is_rejected_and_named(number, diagnosis, answer, record_
     assert [verdict.diagnosis for verdict in verdicts] == [diagnosis] * len(SEEDS)
 
 
+@pytest.mark.parametrize(("number", "diagnosis", "answer"), each(lambda bank: bank.endless.items()))
+def test_an_answer_that_never_ends_is_named_too(number, diagnosis, answer, record_property):
+    record_property("bank", "wrong answers rejected and named")
+    assert judge(find(number), answer, seed=1, seconds=0.3).diagnosis == diagnosis
+
+
 @pytest.mark.parametrize(("number", "answer"), each(lambda bank: [(one,) for one in bank.right]))
 def test_a_right_answer_passes_however_it_is_written(number, answer, record_property):
     record_property("bank", "right answers accepted")
@@ -45,7 +51,8 @@ def test_a_right_answer_passes_however_it_is_written(number, answer, record_prop
 def test_an_exercise_has_a_bank_of_enough_answers(exercise):
     (bank,) = [bank for bank in BANKS if bank.number == exercise.number]
     assert len(bank.wrong) >= 4 and len(bank.right) >= 2
-    assert {mistake.name for mistake in exercise.mistakes} <= bank.wrong.keys()
+    named = bank.wrong.keys() | bank.endless.keys()
+    assert {mistake.name for mistake in exercise.mistakes} <= named
 
 
 @EXERCISES

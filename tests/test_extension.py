@@ -45,6 +45,15 @@ def test_a_cell_that_raises_is_recorded_and_the_next_one_too(shell):
     assert last_op(shell, "y").text == "x + 1"
 
 
+@pytest.mark.parametrize("code", ["1 +", "if True:\nx = 1", "exec('1 +')", "1 / 0", "return"])
+def test_an_error_that_is_none_of_ours_is_shown_as_without_us(shell, capsys, code):
+    shell.run_cell(code)
+    plain = capsys.readouterr().out
+    shell.run_cell("%load_ext seegrad")
+    shell.run_cell(code)
+    assert capsys.readouterr().out == plain != ""
+
+
 def test_loading_twice_records_once_and_unloading_stops(shell):
     run(shell, "import torch\n%load_ext seegrad\n%reload_ext seegrad")
     run(shell, "x = torch.ones(2)")

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import seegrad
+from tests.own_function import Double
 
 
 @pytest.fixture
@@ -326,15 +327,6 @@ def test_a_modules_buffers_have_names():
 
 
 def test_a_learners_own_function_is_called_so():
-    class Double(torch.autograd.Function):
-        @staticmethod
-        def forward(_ctx, x):
-            return x * 2
-
-        @staticmethod
-        def backward(_ctx, g):
-            return g * 2
-
     with seegrad.record():
         x = torch.ones(2, requires_grad=True)
         y = Double.apply(x).sum()

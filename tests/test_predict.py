@@ -164,7 +164,7 @@ def test_where_two_are_asked_for_a_comma_parts_them():
         ("[1, 0]", torch.tensor([True, False]), True, "That is"),
         ("2 3", (2, 3.0), True, "That is"),
         ("28 1", (torch.tensor(28.0), torch.tensor(1.0)), True, "That is"),
-        ("[1, 2]", torch.tensor([3.0, 7.0]), False, "All 2 elements differ."),
+        ("[1, 2]", torch.tensor([3.0, 7.0]), False, "Both elements differ."),
         ("[1, 2, 3]", torch.tensor([1.0, 3.0, 7.0]), False, "2 of 3 elements differ."),
         ("False", True, False, "PyTorch's answer is True."),
         ("True", torch.tensor(False), False, "PyTorch's answer is False."),

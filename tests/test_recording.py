@@ -1,6 +1,7 @@
 """What ran is recorded truly, and recording changes nothing."""
 
 import gc
+import warnings
 
 import pytest
 import torch
@@ -184,6 +185,53 @@ def test_an_optimizer_that_zeroes_is_noted_at_the_learners_line():
         optimizer.zero_grad()
     assert [event.kind for event in recorder().grad_events(x)] == ["backward", "None"]
     assert recorder().grad_events(x)[1].site.statement == "optimizer.zero_grad()"
+
+
+def test_a_results_grad_is_assigned_and_read_without_a_warning():
+    with seegrad.record():
+        y = 2 * torch.ones(3, requires_grad=True)
+        y.grad = torch.ones(3)
+        assert y.grad.tolist() == [1, 1, 1]
+
+
+def read_twice_on_each_of_two_lines():
+    y = 2 * torch.ones(3, requires_grad=True)
+    for _ in range(2):
+        y.grad  # noqa: B018
+    return [y.grad for _ in range(2)]
+
+
+def compare_other_sizes():
+    one, column = torch.zeros(3), torch.zeros(3, 1)
+    for loss in (nn.functional.mse_loss, nn.functional.l1_loss):
+        loss(one, column)
+    return nn.functional.huber_loss(one, target=column, delta=2.0)
+
+
+def warned(lines):
+    """What these lines warn of, and where, as Python shows it by default: once for each line."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        lines()
+    return [(str(each.message)[:20], each.filename, each.lineno) for each in caught]
+
+
+@pytest.mark.parametrize("lines", [read_twice_on_each_of_two_lines, compare_other_sizes])
+def test_a_warning_of_pytorchs_names_the_learners_line_as_often_as_unrecorded(lines):
+    plain = warned(lines)
+    with seegrad.record():
+        recorded = warned(lines)
+    first = lines.__code__.co_firstlineno
+    assert plain == recorded
+    assert {(file, line - first) for _, file, line in plain} == {(__file__, 3), (__file__, 4)}
+
+
+def test_an_error_below_a_stand_in_for_the_learners_line_shows_that_line_once():
+    with pytest.raises(ValueError, match="median") as plain:
+        nn.functional.mse_loss(torch.zeros(3), torch.zeros(3), reduction="median")
+    with pytest.raises(ValueError, match="median") as recorded, seegrad.record():
+        nn.functional.mse_loss(torch.zeros(3), torch.zeros(3), reduction="median")
+    assert [entry.name for entry in recorded.traceback] == [entry.name for entry in plain.traceback]
 
 
 def test_a_view_that_nobody_may_look_at_any_more_does_no_harm():

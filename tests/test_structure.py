@@ -5,6 +5,7 @@ from torch import nn
 
 import seegrad
 from seegrad.structure import itinerary, structure
+from tests.own_function import Double
 
 
 def spelled(vertex):
@@ -110,15 +111,6 @@ def test_code_that_was_not_recorded_is_drawn_by_node():
 
 
 def test_a_learners_own_function_joins_the_ops_around_it():
-    class Double(torch.autograd.Function):
-        @staticmethod
-        def forward(_ctx, x):
-            return x * 2
-
-        @staticmethod
-        def backward(_ctx, g):
-            return g * 2
-
     with seegrad.record():
         x = torch.ones(2, requires_grad=True)
         z = x * 3

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import cut_at, cuts, uncut
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name
+from seegrad.clinic.incident import Incident
 from seegrad.clinic.lost import how_lost
+from seegrad.clinic.spelling import code_at, is_name
 from seegrad.recording import Op, Value
 from seegrad.recording.source import argument_names
 

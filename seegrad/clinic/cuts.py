@@ -9,7 +9,7 @@ from typing import Literal
 
 import torch
 
-from seegrad.clinic.incident import code_at, parsed, source_of
+from seegrad.clinic.spelling import code_at, parsed, source_of
 from seegrad.recording import Op, Value
 from seegrad.recording.source import Site
 

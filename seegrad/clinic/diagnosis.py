@@ -10,6 +10,13 @@ from torch import Tensor
 
 from seegrad.recording import Op, Value
 
+# What suggests itself where a graph is missing, and what it would do.
+TEMPTING = "{name}.requires_grad = True"
+CONSEQUENCE = (
+    "The error goes, and so does the training: `{name}` becomes a leaf with nothing behind it, "
+    "backward() fills `{name}.grad` with 1, and no parameter gets a gradient."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

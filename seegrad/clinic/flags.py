@@ -8,8 +8,10 @@ from torch import Tensor
 
 from seegrad.clinic.cuts import switched_off_at
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, parsed, quoted, spelled
+from seegrad.clinic.incident import Incident
 from seegrad.clinic.lost import how_lost
+from seegrad.clinic.no_gradient import why_none
+from seegrad.clinic.spelling import code_at, is_name, parsed, quoted, spelled
 from seegrad.recording import Op, Value
 
 
@@ -197,8 +199,6 @@ def grad_of_another_shape(incident: Incident) -> Diagnosis | None:
 
 def grad_is_none(incident: Incident) -> Diagnosis | None:
     """``x.grad`` was used, and is None."""
-    from seegrad.clinic.gradients import why_none
-
     statement = code_at(incident.site) if incident.site is not None else ""
     for name in re.findall(r"([A-Za-z_][\w.\[\]]*)\.grad\b", statement):
         tensor = incident.variable(name)

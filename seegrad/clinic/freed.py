@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.autograd.graph import Node
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, spelled
+from seegrad.clinic.incident import Incident
 from seegrad.clinic.saved import nodes_of, spoilt
+from seegrad.clinic.spelling import code_at, code_of, is_name, spelled
 from seegrad.recording import Op, Value
 from seegrad.recording.source import Site
 from seegrad.recording.tape import is_accumulator
@@ -201,7 +202,7 @@ def _forward(value: Value) -> str:
 
 
 def _statement(op: Op) -> str:
-    return code_at(op.site) if op.site is not None else op.text
+    return code_of(op)
 
 
 def _same_graph(incident: Incident, root: Tensor, op: Op, earlier: _Earlier) -> Diagnosis:

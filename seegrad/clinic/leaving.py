@@ -7,7 +7,8 @@ import re
 from torch import Tensor, nn
 
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, spelled
+from seegrad.clinic.incident import Incident
+from seegrad.clinic.spelling import code_at, is_name, spelled
 
 
 def to_numpy(incident: Incident) -> Diagnosis | None:

@@ -1,4 +1,4 @@
-"""Why a tensor has no graph behind it: the line where its gradient was lost."""
+"""Why a tensor has no graph behind it: where its gradient was lost, or was not asked for."""
 
 from __future__ import annotations
 
@@ -7,26 +7,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from seegrad.clinic.cuts import Cut, cuts, operand, origins, switched_off_at, uncut
-from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import (
-    Incident,
-    Witness,
-    assigned,
-    code_at,
-    is_name,
-    quoted,
-    spelled,
-    without_read,
-)
-from seegrad.recording import Exit, Op, Value, version
-from seegrad.recording.source import Site
-
-TEMPTING = "{name}.requires_grad = True"
-CONSEQUENCE = (
-    "The error goes, and so does the training: `{name}` becomes a leaf with nothing behind it, "
-    "backward() fills `{name}.grad` with 1, and no parameter gets a gradient."
-)
+from seegrad.clinic.cuts import cuts, origins, switched_off_at
+from seegrad.clinic.diagnosis import CONSEQUENCE, TEMPTING, Diagnosis, Place
+from seegrad.clinic.incident import Incident, Witness
+from seegrad.clinic.lost_at_op import at_cut
+from seegrad.clinic.lost_in_number import of_a_number, read_as_number
+from seegrad.clinic.spelling import code_at, is_name, simple
+from seegrad.recording import Op, Value, version
 
 
 def how_lost(witness: Witness, tensor: Tensor, raised: Place | None = None) -> Diagnosis:
@@ -51,178 +38,6 @@ def _how_lost(witness: Witness, tensor: Tensor, value: Value, raised: Place | No
     if read is not None:
         return of_a_number(witness, *read, name, raised)
     return _never_asked(witness, value, name, raised)
-
-
-# An op that no gradient passes
-
-
-def at_cut(witness: Witness, found: list[Cut], name: str, raised: Place | None) -> Diagnosis:
-    """What was computed into ``name`` lost its gradient at these cuts; the first is the nearest."""
-    cut, *others = found
-    kind, happened, because = _WORDS[cut.cause]
-    given = witness.value_name(cut.given, "its input", cut.op)
-    written = spelled(cut.op)
-    place = witness.of_op(cut.op)
-    line, switch = switched_off_at(cut.op.site) if cut.cause == "no_grad" else (0, "")
-    how = f"`{switch}` on line {line}" if switch else "torch.no_grad() or the like"
-    mend, because = _mend(cut, given, because)
-    if cut.cause == "no_grad" and _is_update(cut, given):
-        kind, mend, because = _update(cut, kind, because)
-    return Diagnosis(
-        kind=kind,
-        happened=happened.format(op=written, given=given, how=how, name=quoted(name)),
-        place=place,
-        raised=raised,
-        op=written,
-        variable=_subject(cut, given),
-        mend=mend,
-        because=because.format(op=written, given=given, how=how),
-        tempting=TEMPTING.format(name=name) if is_name(name) else "",
-        consequence=CONSEQUENCE.format(name=name) if is_name(name) else "",
-        rivals=tuple(
-            f"whether the cut at `{other.op.text}` ({witness.of_op(other.op)}) is meant: "
-            "no gradient passes there either."
-            for other in others
-        ),
-        fault=cut.op,
-    )
-
-
-_WORDS: dict[str, tuple[str, str, str]] = {
-    "detach": (
-        "the gradient was lost at a detach()",
-        (
-            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, "
-            "and "
-            "{name} has none behind it."
-        ),
-        "Without the detach, the gradient goes on to `{given}`.",
-    ),
-    "data": (
-        "the gradient was lost at .data",
-        (
-            "`{op}` gives the numbers of `{given}` without its graph, so no gradient passes it, "
-            "and "
-            "{name} has none behind it."
-        ),
-        "Without .data, the gradient goes on to `{given}`.",
-    ),
-    "no_grad": (
-        "gradients were switched off",
-        (
-            "`{op}` ran with gradients switched off ({how}), so autograd noted nothing, and "
-            "{name} has no graph behind it."
-        ),
-        "Without {how}, autograd notes this line.",
-    ),
-    "copy": (
-        "the gradient was lost in a new tensor",
-        (
-            "`{op}` makes a new tensor of the plain numbers of `{given}`: a copy without a "
-            "graph, so "
-            "{name} has none behind it."
-        ),
-        "The tensor itself has its graph; several are joined by torch.stack, which has a gradient.",
-    ),
-    "comparison": (
-        "the gradient was lost in a comparison",
-        (
-            "`{op}` answers true or false: it is flat wherever it is defined, so it has no "
-            "derivative, "
-            "and {name} has no graph behind it."
-        ),
-        (
-            "A loss has to change smoothly with `{given}`: compute it from the scores "
-            "themselves, and "
-            "keep the comparison for reporting."
-        ),
-    ),
-    "integer": (
-        "the gradient was lost in integers",
-        (
-            "`{op}` gives integers: they do not change as `{given}` changes a little, so there "
-            "is no "
-            "derivative, and {name} has no graph behind it."
-        ),
-        "Compute the loss from `{given}` itself, in floating point.",
-    ),
-    "no derivative": (
-        "the gradient was lost at an op without a derivative",
-        (
-            "`{op}` was given `{given}`, which requires a gradient, and gave a result that does "
-            "not: "
-            "PyTorch has no derivative for it there, so {name} has no graph behind it."
-        ),
-        "Compute the loss without this op.",
-    ),
-    "grad": (
-        "create_graph=True is missing",
-        (
-            "`{op}` computed a gradient, and without `create_graph=True` a gradient is a plain "
-            "number "
-            "with no graph of its own, so {name} cannot be differentiated again."
-        ),
-        "create_graph=True records the backward pass too, so that it can be differentiated.",
-    ),
-}
-
-
-def _subject(cut: Cut, given: str) -> str:
-    """What lost its gradient; under no_grad, where all of a line does, what the line makes."""
-    name = assigned(cut.op)
-    if cut.cause == "no_grad" and not name and cut.op.site is not None:
-        name = code_at(cut.op.site).partition(" = ")[0]
-    if cut.cause == "no_grad" and is_name(name):
-        return name
-    return given if is_name(given) else ""
-
-
-def _mend(cut: Cut, given: str, because: str) -> tuple[str, str]:
-    if cut.cause == "grad":
-        written = cut.op.text
-        statement = code_at(cut.op.site) if cut.op.site else written
-        if written.endswith(")"):
-            return statement.replace(written, f"{written[:-1]}, create_graph=True)", 1), because
-    if mend := uncut(cut):
-        smooth = cut.cause == "comparison"
-        return mend, because + (
-            " This is a smooth step in place of the hard one." if smooth else ""
-        )
-    if cut.cause in ("integer", "comparison"):
-        return f"loss = torch.nn.functional.cross_entropy({given}, target)", (
-            because + " cross_entropy is the usual one where the integers are classes; for numbers "
-            "it is mse_loss."
-        )
-    return f"loss = …  # computed from {given} by ops that have a derivative", because
-
-
-def _is_update(cut: Cut, given: str) -> bool:
-    """Was a parameter bound to a new tensor where it was to be changed?"""
-    return (assigned(cut.op) == given and cut.given.leaf) or _rebinds(cut.op)
-
-
-def _rebinds(op: Op) -> bool:
-    """Is it ``w = w - …``?"""
-    name = assigned(op)
-    return bool(name) and op.text.startswith((f"{name} - ", f"{name} + "))
-
-
-def _update(cut: Cut, kind: str, because: str) -> tuple[str, str, str]:
-    name, written = assigned(cut.op), cut.op.text
-    if not written.startswith((f"{name} - ", f"{name} + ")):
-        return kind, uncut(cut), because
-    mend = written.replace(f"{name} - ", f"{name} -= ", 1).replace(f"{name} + ", f"{name} += ", 1)
-    return (
-        f"{name} was bound to a new tensor",
-        mend,
-        (
-            f"This changes the tensor that `{name}` is, which stays a leaf; `{name} = …` makes "
-            f"`{name}` the name of a new one, and inside no_grad that has requires_grad=False."
-        ),
-    )
-
-
-# No op at fault
 
 
 def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None) -> Diagnosis:
@@ -262,8 +77,8 @@ def _never_asked(witness: Witness, value: Value, name: str, raised: Place | None
         variable=wanted if is_name(wanted) and (alone or not named) else "",
         mend=_asking(origin, wanted),
         because=f"Then run all that uses `{wanted}` again: the graph is made as the code runs.",
-        tempting=TEMPTING.format(name=_simple(name)) if computed else "",
-        consequence=CONSEQUENCE.format(name=_simple(name)) if computed else "",
+        tempting=TEMPTING.format(name=simple(name)) if computed else "",
+        consequence=CONSEQUENCE.format(name=simple(name)) if computed else "",
         rivals=(f"which of {_listed(named)} you want the gradient for.",)
         if others
         else ()
@@ -304,8 +119,8 @@ def _frozen(
         variable=owner if is_name(owner) else "",
         mend=f"{owner}.requires_grad_(True)",
         because="Then run the forward pass again. To train only a part, unfreeze that part.",
-        tempting=TEMPTING.format(name=_simple(name)),
-        consequence=CONSEQUENCE.format(name=_simple(name)),
+        tempting=TEMPTING.format(name=simple(name)),
+        consequence=CONSEQUENCE.format(name=simple(name)),
         fault=value.op,
     )
 
@@ -320,10 +135,10 @@ def _inference(witness: Witness, value: Value, name: str, raised: Place | None) 
         place=witness.of_op(value.op) or raised,
         raised=raised,
         op=value.op.text if value.op is not None else "",
-        variable=_simple(name) if is_name(name) else "",
+        variable=simple(name) if is_name(name) else "",
         mend=code_at(value.op.site) if value.op is not None and value.op.site is not None else "",
         because="Run this line outside inference mode.",
-        tempting=f"{_simple(name)}.requires_grad_()",
+        tempting=f"{simple(name)}.requires_grad_()",
         consequence="PyTorch refuses it for a tensor made in inference mode.",
         fault=value.op,
     )
@@ -368,80 +183,10 @@ def _of_a_gradient(
         mend=call[:-1] + more,
         because="create_graph=True records the backward pass too, so that it can be "
         "differentiated.",
-        tempting=TEMPTING.format(name=_simple(name)),
-        consequence=CONSEQUENCE.format(name=_simple(name)),
+        tempting=TEMPTING.format(name=simple(name)),
+        consequence=CONSEQUENCE.format(name=simple(name)),
         fault=value.op,
     )
-
-
-def read_as_number(witness: Witness, value: Value) -> tuple[Op, Exit | None] | None:
-    """The op that was given plain numbers, where such were read from a tensor with a gradient."""
-    pending, seen = [value], {value}
-    for each in pending:  # grows while it is read
-        op = each.op
-        if op is None:
-            continue
-        numbers = [n for n in _flat((op.args, *op.kwargs.values())) if isinstance(n, float)]
-        for read in reversed(witness.watcher.exits):
-            if read.site is None:
-                continue
-            if _stands_in(read.site, op.site):
-                return op, read
-            if op.name in ("tensor", "as_tensor") and read.number in numbers:
-                return op, read
-        pending += [given for given in op.inputs if given not in seen]
-        seen.update(op.inputs)
-    return None
-
-
-def _stands_in(inner: Site, outer: Site | None) -> bool:
-    """Is the one expression on a line of the other?"""
-    if outer is None or not inner.text or inner.filename != outer.filename:
-        return False
-    return inner.text in code_at(outer) and inner.line in outer.lines
-
-
-def _flat(arguments: tuple[object, ...]) -> list[object]:
-    found: list[object] = []
-    for argument in arguments:
-        found += _flat(argument) if isinstance(argument, tuple) else [argument]
-    return found
-
-
-def of_a_number(
-    witness: Witness, op: Op, read: Exit | None, name: str, raised: Place | None
-) -> Diagnosis:
-    """``op`` made a tensor of a number that was read from another."""
-    written = read.site.text if read is not None and read.site is not None else ""
-    place = witness.where(read.site) if read is not None and read.site is not None else None
-    return Diagnosis(
-        kind="the gradient was lost in a plain number",
-        happened=f"`{op.text}` was given a plain number that `{written}` read from a tensor: a "
-        f"number has no graph, so {quoted(name)} has none behind it.",
-        place=place,
-        raised=raised,
-        op=written,
-        variable=_simple(name) if is_name(name) else "",
-        mend=_unread(op, read),
-        because="Keep the tensor; read numbers for printing only.",
-        tempting=TEMPTING.format(name=name) if is_name(name) else "",
-        consequence=CONSEQUENCE.format(name=name) if is_name(name) else "",
-        fault=op,
-    )
-
-
-def _unread(op: Op, read: Exit | None) -> str:
-    """The lines without the reading, and without the making of a tensor from it."""
-    if read is None or read.site is None or op.site is None:
-        return ""
-    kept = without_read(read.site.text, read.site.text)
-    if _stands_in(read.site, op.site):
-        return code_at(op.site).replace(op.text, kept, 1)
-    first = code_at(read.site).replace(read.site.text, kept, 1)
-    several = bool(op.args) and isinstance(op.args[0], tuple)
-    given = operand(op.text)
-    made = f"torch.stack({given})" if several else code_at(read.site).partition(" = ")[0]
-    return f"{first}\n{code_at(op.site).replace(op.text, made, 1)}"
 
 
 def _user(result: Value, origin: Value) -> Op | None:
@@ -464,7 +209,3 @@ def _listed(names: list[str]) -> str:
     if more:
         return f"{', '.join(shown)} and {more} more"
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]])) if shown else "numbers"
-
-
-def _simple(name: str) -> str:
-    return name if is_name(name) else "loss"

@@ -13,8 +13,9 @@ from seegrad import formatting
 from seegrad.backward import Pass, Step
 from seegrad.clinic.cuts import operand
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, Witness, code_at, is_name, parsed
+from seegrad.clinic.incident import Incident, Witness
 from seegrad.clinic.saved import nodes_of
+from seegrad.clinic.spelling import code_of, is_name, parsed
 from seegrad.recording import Op, Value
 
 Test = Callable[[Tensor], Tensor]
@@ -143,7 +144,7 @@ def _chosen_by(witness: Witness, op: Op) -> Op | None:
 
 def _guarded(op: Op, name: str, chosen: Op | None) -> tuple[str, str]:
     """The op kept away from the bad point: by a safe input where its result is not taken."""
-    code, written = code_at(op.site) if op.site is not None else op.text, op.text
+    code, written = code_of(op), op.text
     given = operand(written) or name
     if chosen is not None and chosen.direct:
         safe = f"safe = torch.where({_condition(chosen)}, {given}, 1.0)"

@@ -13,8 +13,9 @@ from torch.autograd.function import BackwardCFunction
 from torch.autograd.graph import Node
 
 from seegrad.clinic.diagnosis import Diagnosis, Place
-from seegrad.clinic.incident import Incident, cell_of, code_at, is_name, parsed
+from seegrad.clinic.incident import Incident
 from seegrad.clinic.saved import nodes_of
+from seegrad.clinic.spelling import cell_of, code_at, is_name, parsed
 
 
 def wrong_number(incident: Incident) -> Diagnosis | None:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from seegrad import formatting
 from seegrad.clinic.diagnosis import Diagnosis
-from seegrad.clinic.incident import Incident, code_at, is_name, spelled, without_read
+from seegrad.clinic.incident import Incident
 from seegrad.clinic.lost import how_lost
+from seegrad.clinic.spelling import code_at, is_name, spelled, without_read
 
 
 def not_one_number(incident: Incident) -> Diagnosis | None:

@@ -9,7 +9,17 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from seegrad.clinic import asked, edits, flags, freed, leaving, nans, own_functions, starts
+from seegrad.clinic import (
+    asked,
+    edits,
+    flags,
+    freed,
+    leaving,
+    nans,
+    own_functions,
+    refused_edits,
+    starts,
+)
 from seegrad.clinic.diagnosis import Diagnosis
 from seegrad.clinic.incident import Incident
 from seegrad.recording import unrecorded
@@ -27,11 +37,11 @@ MESSAGES: tuple[tuple[type[Exception], str, Explanation], ...] = (
     (AttributeError, r"has no attribute 'backward'", starts.no_backward),
     (RuntimeError, r"^Trying to backward through the graph a second time", freed.freed),
     (RuntimeError, r"modified by an inplace operation", edits.edited_since),
-    (RuntimeError, r"^a (view of a )?leaf Variable that requires grad", edits.leaf_edited),
-    (RuntimeError, r"is a view and is being modified inplace", edits.view_edited),
-    (RuntimeError, r"^A view was created in (no_grad|inference) mode", edits.view_edited),
-    (RuntimeError, r"functions with out=... arguments don't support", edits.out_given),
-    (RuntimeError, r"^Inplace update to inference tensor", edits.inference_edited),
+    (RuntimeError, r"^a (view of a )?leaf Variable that requires grad", refused_edits.leaf_edited),
+    (RuntimeError, r"is a view and is being modified inplace", refused_edits.view_edited),
+    (RuntimeError, r"^A view was created in (no_grad|inference) mode", refused_edits.view_edited),
+    (RuntimeError, r"functions with out=... arguments don't support", refused_edits.out_given),
+    (RuntimeError, r"^Inplace update to inference tensor", refused_edits.inference_edited),
     (RuntimeError, r"^Inference tensors cannot be saved for backward", flags.of_inference),
     (RuntimeError, r"^Setting requires_grad=True on inference tensor", flags.of_inference),
     (RuntimeError, r"^[Oo]nly Tensors of floating point", flags.of_integers),

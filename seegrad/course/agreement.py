@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -74,19 +75,26 @@ def difference(what: str, yours: Any, expected: Any) -> tuple[str, str]:
 
     >>> difference("result", torch.zeros(2), torch.tensor(3.0))[1]
     'The result has the shape (2,); expected is a scalar.'
-    >>> difference("x.grad", torch.tensor([2.0, 6.0]), torch.tensor([1.0, 3.0]))
-    ('another value', 'Yours is twice what PyTorch computes, in every element.')
+    >>> difference("x.grad", torch.tensor(6.0), torch.tensor(3.0))
+    ('another value', '`x.grad` is not right: yours is twice what PyTorch computes.')
+    >>> difference("result", [1, 2, 3], [1, 0, 0])[1]
+    'Of 3 parts, counted from 0, 1 and 2 differ.'
+    >>> difference("result", [True, True, False], [True, False, False])[1]
+    '`result[1]` is True; expected is False. The other parts are right.'
     """
-    called = "The result" if what == "result" else f"`{what}`"
-    if yours is None:
+    called = {"result": "The result", "gradient": "The gradient"}.get(what, f"`{what}`")
+    if yours is None and expected is not None:
         return _nothing(what)
+    if isinstance(expected, list | tuple):
+        return _of_parts(what, called, yours, expected)
     if not isinstance(expected, Tensor):
         told = f"{described(yours)}; expected is {described(expected)}."
         return "another value", f"{called} is {told}"
     if isinstance(yours, int | float):
         yours = torch.tensor(float(yours))
     if not isinstance(yours, Tensor):
-        return "kind", f"{called} is a {type(yours).__name__}, and a tensor is needed."
+        needed = "tensor" if expected.ndim else "number"
+        return "kind", f"{called} is a {type(yours).__name__}, and a {needed} is needed."
     if yours.is_complex():
         return "kind", f"{called} holds complex numbers, and real ones are needed."
     if yours.shape != expected.shape:
@@ -94,12 +102,49 @@ def difference(what: str, yours: Any, expected: Any) -> tuple[str, str]:
         return "shape", f"{called} {told}"
     if place := _not_finite(what, yours, expected):
         return "not a number", f"{called} is not finite: {place}."
-    return "another value", compare(observe(yours), observe(expected)).said
+    said = compare(observe(yours), observe(expected)).said
+    if what == "result":
+        return "another value", said
+    return "another value", f"{called} is not right: {said[0].lower()}{said[1:]}"
+
+
+def _of_parts(what: str, called: str, yours: Any, expected: Sequence[Any]) -> tuple[str, str]:
+    """How a list or tuple differs from the one expected: its length, or which of its parts."""
+    parts = list(yours) if isinstance(yours, Tensor) and yours.ndim else yours
+    count = len(expected)
+    if not isinstance(parts, list | tuple):
+        kind = "tensor" if isinstance(yours, Tensor) else type(yours).__name__
+        return "kind", f"{called} is a {kind}, and a list of {count} is needed."
+    if len(parts) != count:
+        return "shape", f"{called} has {_counted(len(parts))}; expected {_are(count)} {count}."
+    wrong = [i for i, pair in enumerate(zip(parts, expected, strict=True)) if not agree(*pair)]
+    if len(wrong) == count:
+        told = "is not right" if count == 1 else "differs in both parts" if count == 2 else ""
+        return "another value", f"{called} {told or f'differs in all {count} parts'}."
+    if len(wrong) == 1:
+        (i,) = wrong
+        name, told = difference(f"{what}[{i}]", parts[i], expected[i])
+        return name, f"{told} The other {'part is' if count == 2 else 'parts are'} right."
+    places = f"{', '.join(map(str, wrong[:-1]))} and {wrong[-1]}"
+    return "another value", f"Of {count} parts, counted from 0, {places} differ."
+
+
+def _counted(parts: int) -> str:
+    return f"{parts} part{'' if parts == 1 else 's'}"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _nothing(what: str) -> tuple[str, str]:
     if what == "result":
         return "nothing returned", "It returned None. Does every path through it end in a return?"
+    if what == "gradient":
+        return "cut off", (
+            "No gradient comes back: what it returns is cut off from the input. Look for detach(), "
+            "item(), no_grad(), a comparison or a new tensor on the way."
+        )
     return "nothing there", f"`{what}` is None: nothing was put there."
 
 

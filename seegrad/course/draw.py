@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from seegrad.formatting import array
+from seegrad.formatting import array, number
 
 Choice = TypeVar("Choice")
 
 TURNS = 6
 """So many inputs are tried in a check."""
 
+SHORT = 8
+"""A Python float of no more characters than this is written as Python writes it."""
 
 Turn = tuple[int, int]
 """The seed of a check, and the number of one of its turns, from 0: they fix the inputs."""
@@ -67,7 +69,8 @@ class Draw:
     def tensor(self, *sizes: int, requires_grad: bool = False) -> Tensor:
         """A tensor of float32 of these sizes; without sizes a scalar."""
         numbers = [self.number() for _ in range(torch.Size(sizes).numel())]
-        return torch.tensor(numbers).reshape(sizes).requires_grad_(requires_grad)
+        # A clone, for a view would be called "a view of a leaf" in PyTorch's messages.
+        return torch.tensor(numbers).reshape(sizes).clone().requires_grad_(requires_grad)
 
     def vector(self, requires_grad: bool = False) -> Tensor:
         """A vector of a size of its own choice."""
@@ -100,12 +103,19 @@ def described(thing: Any) -> str:
 
     >>> described([torch.ones(2, requires_grad=True), torch.ones(2, requires_grad=True) * 2, None])
     '[[1, 1] (requires_grad), [2, 2] (grad_fn=MulBackward0), None]'
+    >>> described((torch.Size([3]), torch.Size([3, 4])))
+    '((3,), (3, 4))'
+    >>> described([0.5, 3.90625, -1.1300000000000001])
+    '[0.5, 3.90625, -1.13]'
     """
     if isinstance(thing, Tensor):
         return array(thing) + _marks(thing)
-    if isinstance(thing, list | tuple) and not isinstance(thing, torch.Size):
-        inner = ", ".join(map(described, thing))
-        return f"[{inner}]" if isinstance(thing, list) else f"({inner})"
+    if isinstance(thing, list):
+        return f"[{', '.join(map(described, thing))}]"
+    if isinstance(thing, tuple):  # and so a shape
+        return f"({', '.join(map(described, thing))}{',' if len(thing) == 1 else ''})"
+    if isinstance(thing, float) and len(repr(thing)) > SHORT:
+        return number(thing)
     return repr(thing)
 
 

@@ -50,19 +50,35 @@ def _follow(inputs: Inputs, path: str) -> Any:
 def differentiated(by: str) -> Observe:
     """Observe what was returned, and the gradient of its sum that comes back to the input ``by``.
 
+    None comes back from what is cut off, and so from a Python number.
+
     >>> import torch
     >>> x = torch.ones(2, requires_grad=True)
     >>> differentiated("x")({"x": x}, 3 * x)["gradient"]
     tensor([3., 3.])
+    >>> differentiated("x")({"x": x}, 3.0)
+    {'result': tensor(3.), 'gradient': None, 'result.requires_grad': False}
     """
 
     def observe(inputs: Inputs, result: Any) -> dict[str, Any]:
+        if isinstance(result, int | float) and not isinstance(result, bool):
+            result = torch.tensor(float(result))
         if not isinstance(result, torch.Tensor):
             return {"result": result}
-        (gradient,) = torch.autograd.grad(result.sum(), inputs[by])
-        return {"result": result.detach(), "gradient": gradient}
+        gradient = _sent_back(result, inputs[by]) if result.requires_grad else None
+        # What is cut off may still ask for a gradient: as a leaf of its own.
+        asks = {"result.requires_grad": result.requires_grad}
+        return {"result": result.detach(), "gradient": gradient} | asks
 
     return observe
+
+
+def _sent_back(result: torch.Tensor, to: torch.Tensor) -> torch.Tensor | None:
+    return torch.autograd.grad(result.sum(), to, allow_unused=True)[0]
+
+
+class Endless(Exception):  # noqa: N818 - a result of the rule, and no error
+    """What the rule of a mistake raises where an answer that follows it would never end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,7 @@ class Mistake:
 
     ``rule`` is a function of the same inputs as the answer. An answer that does on every input what
     ``rule`` does (be it an error that it raises), and not what is right, is diagnosed as this.
+    Where the answer would never end, the rule raises Endless instead of being waited for.
     """
 
     name: str

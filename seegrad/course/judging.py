@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -129,15 +130,38 @@ def _recognised(
 
 
 def _same_outcome(one: Outcome, other: Outcome, any_message: bool) -> bool:
-    if isinstance(one, Raised) and isinstance(other, Raised):
-        said_alike = any_message or _gist(one.message) == _gist(other.message)
-        return one.kind == other.kind and said_alike
-    return isinstance(one, Ran) and isinstance(other, Ran) and _same_seen(one, other)
+    match one, other:
+        case Raised(), Raised():
+            return one.kind == other.kind and (any_message or _gist(one) == _gist(other))
+        case Ran(), Ran():
+            return _same_seen(one, other)
+        case _, Overdue():
+            return _never_ends(one)
+    return False
 
 
-def _gist(message: str) -> list[str]:
-    """The beginning of a message: what follows it depends on how the line was spelled."""
-    return message.lower().split()[:3]
+def _never_ends(outcome: Outcome) -> bool:
+    """Was it stopped, or only by whole numbers that grew until no float could hold them?"""
+    match outcome:
+        case Overdue():
+            return True
+        case Raised(kind, message):
+            return kind == "OverflowError" or "overflow" in message
+    return False
+
+
+def _gist(raised: Raised) -> tuple[object, ...]:
+    """What an error is about: the rest of its message depends on how the line was spelled.
+
+    It is how the message begins, whether it speaks of None, the ranks of the shapes in it, and
+    whether the function raised or the backward pass after it.
+
+    >>> _gist(Raised("RuntimeError", "Mismatch in shape: grad_output[0] has a shape of [3, 4]."))
+    (['mismatch', 'in', 'shape:'], False, [1, 2], False)
+    """
+    message = raised.message
+    ranks = [shape.count(",") + 1 for shape in re.findall(r"\[([\d, ]+)\]", message)]
+    return message.lower().split()[:3], "NoneType" in message, ranks, raised.after
 
 
 # What else can be wrong
@@ -149,8 +173,8 @@ def _mishap(outcome: Outcome, expected: Ran, inputs: tuple[str, ...]) -> tuple[s
         case Overdue(seconds):
             told = f"It took more than {number(float(seconds))} seconds and was stopped."
             return "endless", f"{told} Does a loop in it never end?", Case(inputs)
-        case Raised(kind, message):
-            return "raised", f"It raised {kind}: {message.rstrip('.')}.", Case(inputs)
+        case Raised():
+            return "raised", _told_error(outcome), Case(inputs)
         case Ran(seen, edited):
             wrong = [
                 what for what in expected.seen if not agree(seen.get(what), expected.seen[what])
@@ -161,6 +185,13 @@ def _mishap(outcome: Outcome, expected: Ran, inputs: tuple[str, ...]) -> tuple[s
             case = Case(inputs, what, seen.get(what), expected.seen[what])
             return *difference(what, case.yours, case.expected), case
     return "not started", "On this input it is still the stub.", Case(inputs)
+
+
+def _told_error(raised: Raised) -> str:
+    who = "It ran; the backward pass from what it returned" if raised.after else "It"
+    where = f" in `{raised.line.rstrip(':')}`" if raised.line else ""
+    message = f": {raised.message.rstrip('.')}" if raised.message else ""
+    return f"{who} raised {raised.kind}{where}{message}."
 
 
 def _changed(edited: Sequence[str]) -> str:

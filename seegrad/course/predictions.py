@@ -174,10 +174,12 @@ def _of_numbers(yours: Answer, actual: Answer) -> tuple[bool, str]:
         return False, _of_one(yours, actual)
     if not yours.truth and (factor := _factor(mine, theirs)):
         return False, factor
-    count, all_of_them = int((~agrees).sum()), mine.numel()
-    if count == all_of_them:
-        return False, f"All {count} elements differ."
-    return False, f"{count} of {all_of_them} elements {'differs' if count == 1 else 'differ'}."
+    if not yours.truth and (offset := _offset(mine, theirs)):
+        return False, offset
+    wrong, count = int((~agrees).sum()), mine.numel()
+    if wrong < count:
+        return False, f"{wrong} of {count} elements {'differs' if wrong == 1 else 'differ'}."
+    return False, f"{'Both' if count == 2 else f'All {count}'} elements differ."
 
 
 def _of_one(yours: Answer, actual: Answer) -> str:
@@ -225,6 +227,16 @@ def _factor(yours: Tensor, actual: Tensor) -> str:
             told = "half of" if times == 2 else f"1/{times} of"
             return f"Yours is {told} what PyTorch computes{where}."
     return ""
+
+
+def _offset(yours: Tensor, actual: Tensor) -> str:
+    """Is one answer the other, and the same number more or less everywhere?"""
+    more = (yours - actual).flatten()
+    if not torch.allclose(more, more[0], rtol=1e-3):
+        return ""
+    by = float(more[0])
+    told = f"{formatting.number(abs(by))} {'more' if by > 0 else 'less'}"
+    return f"Yours is {told} than what PyTorch computes, in every element."
 
 
 # Element by element

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import linecache
 import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +18,7 @@ import torch
 from torch import Tensor
 
 from seegrad.course.draw import Draw, Turn
-from seegrad.course.exercise import Exercise, Function, Inputs
+from seegrad.course.exercise import Endless, Exercise, Function, Inputs
 from seegrad.errors import InputError
 from seegrad.functions.asking import LIMIT, limited
 from seegrad.recording import unrecorded
@@ -32,10 +34,16 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """It raised an error of this kind, with this message (its first line)."""
+    """It raised an error of this kind, with this message (its first line).
+
+    ``line`` is the line of the function that raised, "" if it cannot be read. ``after`` says that
+    the function itself ran, and that the backward pass from what it returned raised.
+    """
 
     kind: str
     message: str
+    line: str = ""
+    after: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,7 @@ def _run_once(exercise: Exercise, function: Function, turn: Turn, seconds: float
     try:
         with _apart(), limited(seconds):
             return _outcome(exercise, function, inputs, before)
-    except InputError:
+    except (InputError, Endless):
         return Overdue(seconds)
 
 
@@ -100,14 +108,39 @@ def _apart() -> Iterator[None]:
 def _outcome(exercise: Exercise, function: Function, inputs: Inputs, before: Inputs) -> Outcome:
     try:
         result = function(*inputs.values())
-        if result is ...:
-            return NotStarted()
-        return Ran(exercise.observe(inputs, result), tuple(_edited(exercise, inputs, before)))
-    except NotImplementedError:
-        return NotStarted()
+    except Endless:
+        raise
     except (Exception, SystemExit) as error:
-        message = str(error).strip().partition("\n")[0]
-        return Raised(type(error).__name__, message)
+        return _raised(error, function)
+    if result is ...:
+        return NotStarted()
+    try:
+        seen = exercise.observe(inputs, result)
+    except Exception as error:
+        return _raised(error, function, after=True)
+    return Ran(seen, tuple(_edited(exercise, inputs, before)))
+
+
+def _raised(
+    error: Exception | SystemExit, function: Function, after: bool = False
+) -> Raised | NotStarted:
+    line = _line(error, function)
+    # PyTorch raises this error too, where an op has no kernel for a dtype.
+    if isinstance(error, NotImplementedError) and line.startswith("raise"):
+        return NotStarted()
+    message = str(error).strip().partition("\n")[0].partition(" Hint: ")[0]
+    return Raised(type(error).__name__, message, line, after)
+
+
+def _line(error: BaseException, function: Function) -> str:
+    """The innermost line under way in the file or cell that the function stands in."""
+    code = getattr(function, "__code__", None)
+    numbers = [
+        number
+        for frame, number in traceback.walk_tb(error.__traceback__)
+        if code is not None and frame.f_code.co_filename == code.co_filename
+    ]
+    return linecache.getline(code.co_filename, numbers[-1]).strip() if code and numbers else ""
 
 
 def _edited(exercise: Exercise, inputs: Inputs, before: Inputs) -> Iterator[str]:

@@ -39,7 +39,7 @@ def check(number: str, answer: Any) -> Checked:
     >>> import seegrad
     >>> seegrad.check("1.1", lambda x: ...)
     1.1 A gradient by hand: not started
-      Write your answer in place of `...`, and run this cell again.
+      Write your answer in place of `...`. Run that cell, and then this one again.
     """
     verdict = judge(find(number), answer, seed=secrets.randbits(32))
     if GRADING_VARIABLE in os.environ:

@@ -1,24 +1,29 @@
-"""The frames that recording puts between a learner's line and an error, taken out again.
+"""What recording puts between a learner's line and what PyTorch says of it, taken out again.
 
 A call that is recorded goes through the recorder, and on the way through functions of torch that
 would not have run: a traceback shows them all. Without them it is what it would be unrecorded.
+And a warning names the frame that was called from, which is the recorder's.
 """
 
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
+from typing import Any, TypeVar
 
 import torch
 from torch.nn import Module
 
 from seegrad.recording.source import site
 
+R = TypeVar("R")
+
 _OURS = str(Path(__file__).parent)
+_STAND_IN = "<from the learner's line>"
 _HANDLER = torch.overrides.handle_torch_function.__code__
 _CALL = Module._call_impl.__code__
 _HOOKS = ("_backward_hooks", "_backward_pre_hooks", "_forward_hooks", "_forward_pre_hooks")
@@ -74,11 +79,14 @@ def _unrecorded(frames: list[TracebackType]) -> list[TracebackType]:
 
 
 def _is_ours(frame: TracebackType) -> bool:
-    return frame.tb_frame.f_code.co_filename.startswith(_OURS)
+    code = frame.tb_frame.f_code
+    return code.co_filename.startswith(_OURS) or code.co_name == _STAND_IN
 
 
 def _passes_on(frame: TracebackType) -> bool:
     """Was this frame calling what the learner called?"""
+    if frame.tb_frame.f_code.co_name == _STAND_IN:
+        return True
     return "(*args" in site(frame.tb_frame.f_code, frame.tb_lasti).text
 
 
@@ -112,3 +120,29 @@ def _plain_call() -> tuple[int, int]:
     call = next(step for step in steps if step.opname == "CALL_FUNCTION_EX")
     line = call.positions.lineno if call.positions else None
     return call.offset, line or _CALL.co_firstlineno
+
+
+def caller_of(function: Callable[..., Any], frame: FrameType | None) -> FrameType | None:
+    """The frame that called ``function``, a Python function under way above ``frame``."""
+    code = getattr(function, "__code__", None)
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame.f_back if frame is not None else None
+
+
+def from_line(frame: FrameType, function: Callable[..., R], *args: Any, **kwargs: Any) -> R:
+    """Call a function of PyTorch's as if the line that ``frame`` is on did.
+
+    A warning names the line that called, and Python shows it once for each: it goes by the file,
+    the line and the globals of the frame on top. Here these are the learner's.
+    """
+    call = _call_on(frame.f_code.co_filename, frame.f_lineno)
+    given = {"function": function, "args": args, "kwargs": kwargs}
+    result: R = eval(call, frame.f_globals, given)
+    return result
+
+
+@lru_cache(maxsize=256)
+def _call_on(filename: str, line: int) -> CodeType:
+    code = compile("function(*args, **kwargs)", filename, "eval")
+    return code.replace(co_firstlineno=line, co_name=_STAND_IN)

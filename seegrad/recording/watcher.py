@@ -18,13 +18,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from itertools import count
 from threading import get_ident
 from types import FrameType
 from typing import Any, ParamSpec, TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, is_grad_enabled
 from torch._C import _len_torch_function_stack as function_modes
 from torch.autograd import _get_sequence_nr as sequence_number  # type: ignore[attr-defined]
@@ -37,7 +38,7 @@ from seegrad.recording.arguments import flat, kept
 from seegrad.recording.calls import MADE_BY, RECORDING, Hold, Op, Place, Row, Value
 from seegrad.recording.grad_events import GradEvent, GradEvents
 from seegrad.recording.holdings import OUT_OF_DATE, Holdings
-from seegrad.recording.passage import hide
+from seegrad.recording.passage import caller_of, from_line, hide
 from seegrad.recording.scopes import Scopes
 from seegrad.recording.snapshot import keep
 from seegrad.recording.source import Site
@@ -142,8 +143,8 @@ class Recorder(TorchFunctionMode):
             **dict.fromkeys(_REPLACEMENTS, self._replace),
             **dict.fromkeys(_SHARES, self._share),
             **dict.fromkeys((Tensor.backward, torch.autograd.backward), self._backward),
-            **dict.fromkeys(unseen.FORGETFUL, self._remind),
             **dict.fromkeys(_EXITS, self._leave),
+            **dict.fromkeys(_WARN_OF_SIZES, self._compare),
             Tensor.__bool__: self._branch,
             _getter("grad"): self._read_grad,
             _setter("grad"): self._assign_grad,
@@ -344,11 +345,15 @@ class Recorder(TorchFunctionMode):
     def _note_source(self, shared: Tensor, source: Tensor) -> None:
         self._holdings.hold(shared).source = self._holdings.hold(source)
 
-    def _remind(
+    def _compare(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        kwargs = unseen.reminded(func, kwargs, sys._getframe(1))
-        return self.op(func, func, args, kwargs, sys._getframe(1))
+        """A loss of sizes that may differ: it warns of that, on the line that called it."""
+        if func in unseen.FORGETFUL:
+            kwargs = unseen.reminded(func, kwargs, sys._getframe(1))
+        caller = caller_of(func, sys._getframe(1))
+        run = func if caller is None else partial(from_line, caller, func)
+        return self.op(func, run, args, kwargs, sys._getframe(1))
 
     def _leave(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -370,7 +375,9 @@ class Recorder(TorchFunctionMode):
     def _read_grad(
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Tensor | None:
-        grad: Tensor | None = func(*args, **kwargs)
+        # PyTorch may warn of this, once for each line that asks.
+        asks = sys._getframe(2) if _keeps_no_grad(args[0]) else None
+        grad: Tensor | None = from_line(asks, func, *args) if asks else func(*args, **kwargs)
         if grad is not None:
             self._note_grad(args[0], grad)
         return grad
@@ -383,7 +390,9 @@ class Recorder(TorchFunctionMode):
         self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         leaf, grad = args
-        last_act_of_an_edit = grad is not None and grad is _grad_of(leaf)  # of ``x.grad += 1``
+        # Of ``x.grad += 1``. To look at what a result has there would give a warning.
+        looked = grad is not None and not _keeps_no_grad(leaf)
+        last_act_of_an_edit = looked and grad is _grad_of(leaf)
         func(*args, **kwargs)
         if not last_act_of_an_edit:
             unrecorded(self._grad_events.assigned)(leaf, self._here(func)[0])
@@ -513,6 +522,15 @@ def _wants_gradient(tensor: Tensor) -> bool:
 
 
 @unrecorded
+def _keeps_no_grad(tensor: Tensor) -> bool:
+    """Is it a result whose gradient is let go of?"""
+    try:
+        return not tensor.is_leaf and not tensor.retains_grad
+    except RuntimeError:  # a view that may not be looked at: reading its .grad says so
+        return False
+
+
+@unrecorded
 def _grad_of(leaf: Tensor) -> Tensor | None:
     return leaf.grad
 
@@ -547,6 +565,9 @@ _REPLACEMENTS = (_setter("data"), Tensor.detach_, torch.detach_)
 
 # Calls whose result shares its memory with a tensor that does not know of it.
 _SHARES = (_getter("data"), Tensor.detach, torch.detach)
+
+# Losses of Python's, which warn where the sizes of prediction and target differ.
+_WARN_OF_SIZES = (F.mse_loss, F.l1_loss, F.smooth_l1_loss, F.huber_loss)
 
 # Calls that give plain numbers, which no gradient can pass.
 _EXITS = (Tensor.item, Tensor.tolist, Tensor.__float__, Tensor.__int__)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, tostring
 
+import torch
 from torch import Tensor
 
 from seegrad.course.agreement import close
@@ -104,7 +105,7 @@ class Checked:
                 yield f"{tried}; compared with {exercise.against}."
                 yield f"Why: {exercise.reason}"
             case "not started":
-                yield "Write your answer in place of `...`, and run this cell again."
+                yield "Write your answer in place of `...`. Run that cell, and then this one again."
             case "not yet":
                 yield self.verdict.says
 
@@ -127,7 +128,7 @@ def _case_lines(case: Case) -> Iterator[str]:
 
 def _wrong_places(case: Case) -> list[str]:
     """Which elements are wrong, the first few? None where all are, or where shapes differ."""
-    if not _comparable(case) or case.yours.ndim == 0:
+    if not _comparable(case.yours, case.expected) or case.yours.ndim == 0:
         return []
     wrong = (~close(case.yours, case.expected)).flatten().nonzero().flatten().tolist()
     if len(wrong) == case.yours.numel():
@@ -135,21 +136,24 @@ def _wrong_places(case: Case) -> list[str]:
     return [element("", place, case.yours.shape) for place in wrong[:4]]
 
 
-def _comparable(case: Case) -> bool:
-    both = isinstance(case.yours, Tensor) and isinstance(case.expected, Tensor)
-    return both and case.yours.shape == case.expected.shape and not case.yours.is_complex()
+def _comparable(yours: Any, expected: Any) -> bool:
+    both = isinstance(yours, Tensor) and isinstance(expected, Tensor)
+    return both and yours.shape == expected.shape and not yours.is_complex()
 
 
 def _case_parts(case: Case) -> Iterator[Element]:
-    inputs = [part for text in case.inputs for part in (" ", html("code", text))]
-    yield html("p", "For", *inputs, ":" if case.what else ".")
+    inputs = [part for text in case.inputs for part in (", ", html("code", text))]
+    yield html("p", "For ", *inputs[1:], ":" if case.what else ".")
     if not case.what:
         return
     what = "" if case.what == "result" else f"{case.what}, "
-    agrees = close(case.yours, case.expected) if _comparable(case) else None
+    yours = case.yours
+    if isinstance(yours, int | float) and isinstance(case.expected, Tensor):
+        yours = torch.tensor(float(yours))  # beside a table, a table too
+    agrees = close(yours, case.expected) if _comparable(yours, case.expected) else None
     yield html(
         "div",
-        _shown(f"{what}yours", case.yours, agrees),
+        _shown(f"{what}yours", yours, agrees),
         _shown(f"{what}expected", case.expected, agrees),
         class_="pair",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -13,11 +13,15 @@ from seegrad.course.exercise import Function
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """Answers to one exercise: the wrong ones by the name of the diagnosis that the check owes."""
+    """Answers to one exercise: the wrong ones by the name of the diagnosis that the check owes.
+
+    Those that never end on some input stand in ``endless``, for each has to be waited for.
+    """
 
     number: str
     wrong: dict[str, Function | tuple[Function, ...]]
     right: tuple[Function, ...]
+    endless: dict[str, Function] = field(default_factory=dict)
 
     def named(self) -> Iterator[tuple[str, Function]]:
         """Each wrong answer with its diagnosis; one diagnosis may have several answers."""

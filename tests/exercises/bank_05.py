@@ -438,6 +438,44 @@ def filled(x):
     return x.masked_fill(x <= 0, 1.0).double().sqrt() * (x > 0)
 
 
+# Loops that never end on some input
+
+
+def whole_numbers_without_size(a):
+    k = 3
+    while k * a < 500:
+        k *= 3
+    return k if a > 0 else -7 * k
+
+
+def floats_without_size(a):
+    b, k = 3 * a, 3
+    while b < 500:
+        b, k = 3 * b, 3.0 * k
+    return k if a > 0 else -7 * k
+
+
+def counter_without_size(a):
+    b, n = 2 * a, 0
+    while b < 1000:
+        b, n = 2 * b, n + 1
+    return n
+
+
+def whole_factor_by_sum(v):
+    k = 2
+    while (k * v).sum() < 100:
+        k = 2 * k
+    return torch.full_like(v, k if v.sum() > 0 else 5 * k)
+
+
+def the_loop_itself(a, most):
+    b = 2 * a
+    while abs(b) < 1000:
+        b = 2 * b
+    return b
+
+
 # 5.11
 
 
@@ -478,7 +516,9 @@ BANK = (
             "the branch is forgotten": no_branch,
             "the sign of a is put in": lambda a: g(torch.tensor(a)).item() / abs(a),
             "the branches are exchanged": wrong_branch,
+            "the size is not taken": whole_numbers_without_size,
         },
+        endless={"the size is not taken": floats_without_size},
         right=(by_backward, counted, lambda a: g(torch.tensor(a).double()) / a),
     ),
     Answers(
@@ -490,6 +530,7 @@ BANK = (
             "rounded down": lambda a: max(0, int(math.log2(1000 / abs(a)) - 1)),
             "fewer than none": lambda a: math.ceil(math.log2(1000 / abs(a))) - 1,
         },
+        endless={"the size is not taken": counter_without_size},
         right=(
             counter,
             from_the_slope,
@@ -545,6 +586,7 @@ BANK = (
             "the largest decides": any_element,
             "the sum of sizes decides": one_norm,
             "the value": lambda v: h(v),
+            "the sum decides on the turns": whole_factor_by_sum,
         },
         right=(h_backward, h_factor, lambda v: h(v) / v),
     ),
@@ -570,6 +612,7 @@ BANK = (
             "the sign decides": forgets_the_norm,
             "stops at once": returns_inside,
         },
+        endless={"no guard": the_loop_itself},
         right=(counted_for, counted_while),
     ),
     Answers(
@@ -611,7 +654,8 @@ BANK = (
     Answers(
         "5.11",
         wrong={
-            "no way back to the scores": (best_value, detached_weights),
+            "no way back to the scores": best_value,
+            "cut off": detached_weights,
             "no temperature": lambda scores, values, t: scores.softmax(0) @ values,
             "times the temperature": lambda scores, values, t: (t * scores).softmax(0) @ values,
             "not normalized": lambda scores, values, t: ((scores / t).exp() * values).sum(),

@@ -54,13 +54,16 @@ BY_HAND = Exercise(
         Mistake(
             "the linear term keeps its x",
             lambda x: 7 * x,
-            "The derivative of x_i by x_i is 1, and not x_i.",
+            "The derivative of x_i with respect to x_i is 1, and not x_i.",
         ),
     ),
     hints=(
         "Write y out for a vector of two elements. Which terms hold x_0?",
         "Only 3 x_i^2 and x_i hold x_i. Differentiate these two, and leave the others alone.",
-        "The derivative by x_i is 3 · 2 x_i + 1. Now write that for the whole vector at once.",
+        (
+            "The derivative with respect to x_i is 3 · 2 x_i + 1. Now write that for the whole "
+            "vector at once."
+        ),
     ),
     reason="By x_i only 3 x_i^2 + x_i matters, and its derivative is 6 x_i + 1. The same rule "
     "holds for each element, so one expression on the whole vector says them all.",
@@ -405,7 +408,7 @@ def _matrix_between_vectors(draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
 SHAPE = Exercise(
     number="1.7",
     title="A gradient has the shape of its tensor",
-    practises="deriving by a matrix, and checking the shape",
+    practises="differentiating with respect to a matrix, and checking the shape",
     seeds=("S03", "S05"),
     minutes=8,
     difficulty=2,
@@ -417,7 +420,7 @@ SHAPE = Exercise(
             "transposed",
             lambda W, x, v: torch.outer(x, v),
             "The numbers are right, but rows and columns are exchanged. A gradient has the shape "
-            "of the tensor it is taken by, and that is W's.",
+            "of the tensor it is taken with respect to, and that is W's.",
         ),
         Mistake(
             "by x",
@@ -437,12 +440,13 @@ SHAPE = Exercise(
         Mistake(
             "collapsed",
             lambda W, x, v: torch.dot(v, v) * x,
-            "A vector cannot be the gradient by a matrix: each element of W needs one number.",
+            "A vector cannot be the gradient with respect to a matrix: each element of W needs one "
+            "number.",
         ),
     ),
     hints=(
         "Which shape must the result have? And in how many terms of y does W_ij stand?",
-        "In one only: v_i W_ij x_j. What is its derivative by W_ij?",
+        "In one only: v_i W_ij x_j. What is its derivative with respect to W_ij?",
         "Element (i, j) is v_i x_j. torch.outer makes such a matrix; mind the order.",
     ),
     reason="y is the sum of v_i W_ij x_j over i and j, and W_ij stands in one term of it. So the "

@@ -50,14 +50,14 @@ SQUARE = Exercise(
         Mistake(
             "the inner derivative is lost",
             lambda a, x: 2 * torch.dot(a, x) * torch.ones_like(x),
-            "That is the derivative by the sum, the outer half of the chain rule. The sum changes "
-            "a_i times as fast as x_i.",
+            "That is the derivative with respect to the sum, the outer half of the chain rule. The "
+            "sum changes a_i times as fast as x_i.",
         ),
         Mistake(
             "one number",
             lambda a, x: 2 * torch.dot(a, x),
-            "That is the derivative by the sum, and one number. The inner derivative is missing: "
-            "the sum changes a_i times as fast as x_i.",
+            "That is the derivative with respect to the sum, and one number. The inner derivative "
+            "is missing: the sum changes a_i times as fast as x_i.",
         ),
         Mistake(
             "by a",
@@ -80,8 +80,8 @@ SQUARE = Exercise(
         "dy/ds = 2 s, and ds/dx_i is what stands before x_i in the sum.",
         "Each element is 2 s a_i. In code s is torch.dot(a, x).",
     ),
-    reason="With s for the sum, dy/ds = 2s and ds/dx_i = a_i. Their product is the derivative by "
-    "x_i, and the same s stands in all of them.",
+    reason="With s for the sum, dy/ds = 2s and ds/dx_i = a_i. Their product is the derivative with "
+    "respect to x_i, and the same s stands in all of them.",
 )
 
 # 2.2
@@ -135,8 +135,8 @@ ALONG = Exercise(
         Mistake(
             "multiplied from x on",
             lambda x: _multiplied(_local(x)[::-1]),
-            "You multiplied from x on. Those are the derivatives of s, of t and of y by x; asked "
-            "for are those of y by t, by s and by x. Only the last is the same.",
+            "You multiplied from x on. Those are the derivatives of s, of t and of y with respect "
+            "to x; asked for are those of y with respect to t, s and x. Only the last is the same.",
         ),
         Mistake(
             "added along the path",

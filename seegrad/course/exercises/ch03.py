@@ -154,7 +154,7 @@ SHAPES = Exercise(
         "The first is f(x).shape. For the second you need not call f.",
     ),
     reason="v is dL/dy, so it has the shape of y; the result is dL/dx, so it has that of x. A "
-    "gradient has the shape of what it is taken by.",
+    "gradient has the shape of what it is taken with respect to.",
 )
 
 # 3.3
@@ -194,7 +194,8 @@ EACH = Exercise(
         Mistake(
             "the scale is lost",
             lambda c, x: torch.diag(3 * x**2),
-            "The derivative of c x_i by x_i is c. It is a factor, and no constant that vanishes.",
+            "The derivative of c x_i with respect to x_i is c. It is a factor, and no constant "
+            "that vanishes.",
         ),
         Mistake(
             "the values",
@@ -320,8 +321,8 @@ MEAN = Exercise(
         Mistake(
             "the product itself",
             lambda x: _two_rows(x, product=x.prod()),
-            "The first row is right. x_i itself does not belong in the derivative by x_i: the "
-            "product of all the others does.",
+            "The first row is right. x_i itself does not belong in the derivative with respect to "
+            "x_i: the product of all the others does.",
         ),
         Mistake(
             "ones for the product",
@@ -416,7 +417,10 @@ CUMSUM = Exercise(
     ),
     hints=(
         "Write out y_0, y_1 and y_2. Which inputs does each of them use?",
-        "y_i uses x_0 to x_i, and its derivative by x_j is 2 x_j. Where are the zeros?",
+        (
+            "y_i uses x_0 to x_i, and its derivative with respect to x_j is 2 x_j. Where are the "
+            "zeros?"
+        ),
         "Take a matrix in which each row is 2x, and torch.tril of it, its lower triangle.",
     ),
     reason="y_i holds x_j² if j ≤ i, and its derivative is 2 x_j, whichever i it is: so column j "
@@ -476,22 +480,26 @@ READ = Exercise(
         Mistake(
             "the values of y",
             lambda y, i, j: y[i] * _one_hot(y, i) - y[j] * _one_hot(y, j),
-            "You put the values of y as weights. v is the derivative by y of what you want, and "
-            "that of y_i by y_i is 1.",
+            "You put the values of y as weights. v is the derivative of what you want with respect "
+            "to y, and y_i changes with itself at the rate 1.",
         ),
         Mistake(
             "one number",
             lambda y, i, j: y[i] - y[j],
-            "That is the loss itself, y_i - y_j. v is its derivative by y, with a weight for each.",
+            "That is the loss itself, y_i - y_j. v is its derivative with respect to y, with a "
+            "weight for each.",
         ),
     ),
     hints=(
         "v has one weight for each output. Which outputs do not count at all?",
-        "v is the derivative of y_i - y_j by y: one of them rises with it, the other falls.",
+        (
+            "v is the derivative of y_i - y_j with respect to y: one of them rises with it, the "
+            "other falls."
+        ),
         "Zeros like y, then a 1 at i and a -1 at j.",
     ),
-    reason="v holds the derivative of the loss by each output: 1 for y_i, -1 for y_j, and 0 for "
-    "all others. So backward(v) gives row i less row j.",
+    reason="v holds the derivative of the loss with respect to each output: 1 for y_i, -1 for y_j, "
+    "and 0 for all others. So backward(v) gives row i less row j.",
 )
 
 # 3.8
@@ -511,7 +519,7 @@ def _weighed_outputs(draw: Draw) -> tuple[Tensor, Tensor, Tensor]:
 WEIGH = Exercise(
     number="3.8",
     title="Choose v: a weighted loss",
-    practises="v as the gradient of a loss by y",
+    practises="v as the gradient of a loss with respect to y",
     seeds=("S15", "S18", "S19"),
     minutes=6,
     difficulty=2,
@@ -522,8 +530,8 @@ WEIGH = Exercise(
         Mistake(
             "the weights alone",
             lambda y, target, w: w,
-            "With v = w you get the gradient of the sum of w_i y_i. The loss has squares: v is "
-            "its derivative by y, and they belong in it.",
+            "With v = w you get the gradient of the sum of w_i y_i. The loss has squares: v is its "
+            "derivative with respect to y, and they belong in it.",
         ),
         Mistake(
             "the weights are lost",
@@ -539,7 +547,8 @@ WEIGH = Exercise(
         Mistake(
             "the loss of each",
             lambda y, target, w: w * (y - target) ** 2,
-            "Those are the terms of the loss. backward(v) wants their derivatives by y.",
+            "Those are the terms of the loss. backward(v) wants their derivatives with respect to "
+            "y.",
         ),
         Mistake(
             "the sign",
@@ -553,7 +562,7 @@ WEIGH = Exercise(
         ),
     ),
     hints=(
-        "What does v mean? It is the derivative of the loss by each output.",
+        "What does v mean? It is the derivative of the loss with respect to each output.",
         "Only w_i (y_i - t_i)^2 holds y_i. Differentiate that by y_i.",
         "2 w_i (y_i - t_i), for the whole vector at once.",
     ),
@@ -850,7 +859,8 @@ ROW_MEAN = Exercise(
         Mistake(
             "no zeros",
             lambda X: torch.full((len(X), X.numel()), 1 / X.shape[1]),
-            "Each mean uses its own row alone: its derivative by all other elements is zero.",
+            "Each mean uses its own row alone: its derivative with respect to all other elements "
+            "is zero.",
         ),
         Mistake(
             "the means of the columns",
@@ -963,8 +973,9 @@ MATMUL = Exercise(
         Mistake(
             "the shapes do not fit",
             lambda X, W, V: [V @ W, X @ V],
-            "The shapes do not fit. A gradient has the shape of the matrix it is taken by: let "
-            "that decide which factor is transposed, and on which side of V it stands.",
+            "The shapes do not fit. A gradient has the shape of the matrix it is taken with "
+            "respect to: let that decide which factor is transposed, and on which side of V it "
+            "stands.",
         ),
         Mistake(
             "exchanged",
@@ -975,7 +986,7 @@ MATMUL = Exercise(
             "each transposed",
             lambda X, W, V: [gradient.T for gradient in _by_both(X, W, V)],
             "The numbers are right, but rows and columns are exchanged. A gradient has the shape "
-            "of the matrix it is taken by.",
+            "of the matrix it is taken with respect to.",
         ),
         Mistake(
             "V left out",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from seegrad.course.draw import Draw, Formula
-from seegrad.course.exercise import Exercise, Mistake, differentiated
+from seegrad.course.exercise import Endless, Exercise, Mistake, differentiated
 
 Slope = Callable[[Any], Tensor]
 
@@ -120,9 +120,15 @@ def _tripled(a: Tensor) -> Tensor:
 
 
 def _either_sign(draw: Draw) -> float:
-    """A number of any size, and of either sign: the turn decides."""
+    """A number of any size, and of either sign: the turn decides. A positive one comes first."""
     a = draw.positive(0.5, 9.0) * 10.0 ** draw.integer(-3, 2)
-    return round(a if draw.turn % 2 else -a, 6)
+    return round(-a if draw.turn % 2 else a, 6)
+
+
+def _ends_where_positive(a: float) -> float:
+    if a < 0:
+        raise Endless
+    return _gradient(_tripled, torch.tensor(a)).item()
 
 
 SLOPE = Exercise(
@@ -167,6 +173,12 @@ SLOPE = Exercise(
             lambda a: _gradient(lambda t: -7 * _steps(t) if a > 0 else _steps(t), torch.tensor(a)),
             "The factor −7 belongs to the other branch: it runs where the sum is not positive.",
         ),
+        Mistake(
+            "the size is not taken",
+            _ends_where_positive,
+            "For a negative a your loop never ends: b itself stays below 500 for good. norm() is "
+            "the size, abs(b).",
+        ),
     ),
     hints=(
         "Go through g with a finger, for one a. By which numbers is it multiplied?",
@@ -184,6 +196,12 @@ SLOPE = Exercise(
 def _before_the_loop_ends(a: float) -> int:
     """The smallest n for which |a| 2^(n + 1) is 1000 or more; powers of two are exact."""
     return next(n for n in range(1000) if abs(a) * 2.0 ** (n + 1) >= 1000)
+
+
+def _turns_where_positive(a: float) -> int:
+    if a < 0:
+        raise Endless
+    return _before_the_loop_ends(a)
 
 
 def _logarithm(a: float) -> float:
@@ -230,6 +248,12 @@ TURNS_TAKEN = Exercise(
             "fewer than none",
             lambda a: math.ceil(_logarithm(a)),
             "A negative number of turns. Where 2a is past 1000 already, the loop does not turn.",
+        ),
+        Mistake(
+            "the size is not taken",
+            _turns_where_positive,
+            "For a negative a your loop never ends: b itself stays below 1000 for good. norm() is "
+            "the size, abs(b).",
         ),
     ),
     hints=(
@@ -409,6 +433,12 @@ def _each_chooses(v: Tensor) -> Tensor:
     return torch.stack([_gradient(_grown, element) for element in v])
 
 
+def _sum_decides(v: Tensor) -> Tensor:
+    if v.sum() < 0:
+        raise Endless
+    return _one_factor(v, torch.sum, torch.sum)
+
+
 def _branch_for_each(v: Tensor) -> Tensor:
     k = _one_factor(v, Tensor.norm, lambda _: 1)
     return torch.where(v > 0, k, 5 * k)
@@ -422,7 +452,7 @@ def _mixed_vector(draw: Draw) -> tuple[Tensor]:
         v[0] += 1.5
     barely = (101, 97)[draw.turn % 2] / 2 ** draw.integer(1, 4)
     # The sign of the sum chooses the branch: each of them in its turn.
-    sign = v.sum().sign() * (1 if draw.turn // 2 % 2 else -1)
+    sign = v.sum().sign() * (-1 if draw.turn // 2 % 2 else 1)
     return (sign * v * barely / v.norm(),)
 
 
@@ -464,6 +494,12 @@ VECTOR = Exercise(
             "the sum of sizes decides",
             lambda v: _one_factor(v, lambda t: t.abs().sum(), torch.sum),
             "You added up the sizes. The norm is the root of the sum of squares, and is smaller.",
+        ),
+        Mistake(
+            "the sum decides on the turns",
+            _sum_decides,
+            "You let the sum of b decide on the turns, and where it is negative the loop has no "
+            "end. The norm is the root of the sum of squares: negative elements count too.",
         ),
         Mistake(
             "the value",
@@ -568,8 +604,8 @@ def _in_so_many_turns(a: float, most: int) -> float | None:
 def _guards(draw: Draw) -> tuple[float, int]:
     """Inputs that need fewer turns, as many, more, and turns without an end."""
     most = draw.integer(4, 9)
-    # Zero comes first: a loop without a guard is stopped there, and told so.
-    needs = (None, most - 2, most + 1, most, most - 1, most + 3)[draw.turn]
+    # Zero comes early: a loop without a guard is stopped there, which takes its time.
+    needs = (most - 2, None, most + 1, most, most + 3, most - 1)[draw.turn]
     if needs is None:
         return 0.0, most
     a = draw.positive(0.6, 0.9) * 1000 / 2**needs
@@ -578,6 +614,12 @@ def _guards(draw: Draw) -> tuple[float, int]:
 
 def _ends_at_zero_only(a: float, most: int) -> float | None:
     return None if a == 0 else _in_so_many_turns(a, 1000)
+
+
+def _ends_but_at_zero(a: float, most: int) -> float | None:
+    if a == 0:
+        raise Endless
+    return _in_so_many_turns(a, 1000)
 
 
 def _whatever_there_is(a: float, most: int) -> float:
@@ -596,6 +638,12 @@ GUARD = Exercise(
     against="a look at each of the turns",
     draw=_guards,
     mistakes=(
+        Mistake(
+            "no guard",
+            _ends_but_at_zero,
+            "For a = 0 your loop never ends: 0 doubled is 0. Count the turns, and give up after "
+            "as many as are allowed.",
+        ),
         Mistake(
             "only zero is guarded",
             _ends_at_zero_only,
@@ -738,20 +786,6 @@ def _root_where_there_is_one(x: Tensor) -> Tensor:
     return torch.zeros_like(x).masked_scatter(chosen, x[chosen].sqrt())
 
 
-def _finite_or_not(inputs: Any, result: Any) -> dict[str, Any]:
-    seen = differentiated("x")(inputs, result)
-    if "gradient" not in seen:
-        return seen
-    result, gradient = seen["result"], seen["gradient"]
-    return {
-        "NaN in the result": bool(result.isnan().any()),
-        "NaN in the gradient": bool(gradient.isnan().any()),
-        "infinity in the gradient": bool(gradient.isinf().any()),
-        "result": result.nan_to_num(),
-        "gradient": gradient.nan_to_num(posinf=0.0, neginf=0.0),
-    }
-
-
 def _signs_and_zeros(draw: Draw) -> tuple[Tensor]:
     return (_with_zeros(draw).requires_grad_(),)
 
@@ -766,7 +800,7 @@ ROOT = Exercise(
     oracle=_root_where_there_is_one,
     against="the root of the positive elements alone",
     draw=_signs_and_zeros,
-    observe=_finite_or_not,
+    observe=differentiated("x"),
     mistakes=(
         Mistake(
             "the other branch is computed",
@@ -852,8 +886,8 @@ SOFT = Exercise(
         Mistake(
             "no way back to the scores",
             lambda scores, values, temperature: values[scores.argmax()],
-            "argmax gives a whole number that jumps, and nothing flows back through it (nor "
-            "through a detached tensor): the scores get no gradient.",
+            "argmax gives a whole number that jumps, and nothing flows back through it: the scores "
+            "get no gradient.",
         ),
         Mistake(
             "no temperature",

@@ -10,25 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from seegrad.course.draw import Draw
-from seegrad.course.exercise import Exercise, Inputs, Mistake, Observe, after, differentiated
-
-
-def _sends_back(by: str) -> Observe:
-    """Observe the returned loss and its gradient, and before their numbers, whether they are any.
-
-    A Python number is a tensor without a graph here: no gradient comes back from either.
-    """
-
-    def observe(inputs: Inputs, result: Any) -> dict[str, Any]:
-        loss = torch.tensor(result) if isinstance(result, int | float) else result
-        seen = differentiated(by)(inputs, loss)
-        tensors = {what: found for what, found in seen.items() if isinstance(found, Tensor)}
-        finite = {f"{what}.isfinite().all()": found.isfinite() for what, found in tensors.items()}
-        numbers = {what: found.nan_to_num() for what, found in tensors.items()}
-        return {what: bool(each.all()) for what, each in finite.items()} | seen | numbers
-
-    return observe
-
+from seegrad.course.exercise import Exercise, Mistake, after, differentiated
 
 # 6.1
 
@@ -48,7 +30,7 @@ MEAN_FROM_NONE = Exercise(
     oracle=lambda pred, target: F.mse_loss(pred, target),
     against="MSELoss() and the gradient that it sends to pred",
     draw=_pictures,
-    observe=_sends_back("pred"),
+    observe=differentiated("pred"),
     mistakes=(
         Mistake(
             "the sum",
@@ -242,7 +224,7 @@ WEIGHTS_OF_THE_MEAN = Exercise(
     minutes=4,
     difficulty=1,
     oracle=_what_the_mean_sends,
-    against="the gradient of the mean by each loss",
+    against="the gradient of the mean with respect to each loss",
     draw=lambda draw: (_losses(draw),),
     mistakes=(
         Mistake(
@@ -685,13 +667,16 @@ PER_SAMPLE = Exercise(
         Mistake(
             "the inner derivative is lost",
             lambda w, samples, answers: 2 * (samples @ w - answers),
-            "That is the derivative by the prediction. The prediction depends on w: multiply by "
-            "its derivative, which is the sample.",
+            "That is the derivative with respect to the prediction. The prediction depends on w: "
+            "multiply by its derivative, which is the sample.",
         ),
     ),
     hints=(
         "How many losses are there, and how many parameters? So which shape has the result?",
-        "One sample x with answer t: the derivative of (x · w - t)^2 by w is 2 (x · w - t) x.",
+        (
+            "One sample x with answer t: the derivative of (x · w - t)^2 with respect to w is 2 (x "
+            "· w - t) x."
+        ),
         "Multiply each row of samples by its own 2 (x · w - t); [:, None] makes a column of them.",
     ),
     reason="Loss i has the gradient 2 (x_i · w - t_i) x_i: the row of the sample, scaled by twice "
@@ -740,7 +725,7 @@ MASKED = Exercise(
     oracle=_mean_of_what_counts,
     against="the mean over a list of the pixels that count",
     draw=_labelled,
-    observe=_sends_back("losses"),
+    observe=differentiated("losses"),
     mistakes=(
         Mistake(
             "divided by all pixels",
@@ -932,7 +917,7 @@ PAIRS = Exercise(
     oracle=_mean_over_pairs,
     against="a loop over the pairs, one by one",
     draw=_crowd,
-    observe=_sends_back("points"),
+    observe=differentiated("points"),
     mistakes=(
         Mistake(
             "the diagonal counted",
