@@ -77,6 +77,37 @@ def test_what_a_function_does_wrong_is_said(f, says):
     assert says in str(caught.value)
 
 
+@pytest.mark.parametrize("change", [lambda x: x.mul_(2), lambda x: x.data.mul_(2)])
+@pytest.mark.parametrize("gradient", [True, False])
+def test_a_function_that_changes_its_input_is_told_to_copy_it(change, gradient):
+    def f(x):
+        change(x)
+        return (x**2).sum()
+
+    x = torch.tensor([1.0, 2.0])
+    told = r"f changes its own input x.*x = x\.clone\(\)"
+    with pytest.raises(InputError, match=told), asking(f) as call:
+        call(x.clone().requires_grad_(gradient))
+
+
+def test_what_it_prints_is_not_shown(capsys):
+    def f(x):
+        print("called")
+        return x
+
+    ask(f, torch.ones(2))
+    assert capsys.readouterr().out == ""
+
+
+def test_a_value_that_cannot_be_used_is_told_in_one_line():
+    with pytest.raises(InputError) as caught:
+        ask(lambda _: list(range(10_000)), torch.ones(2))
+    with pytest.raises(InputError) as array:
+        ask(lambda x: x.detach().numpy().reshape(50, 50), torch.ones(2500))
+    for told in map(str, (caught.value, array.value)):
+        assert len(told) < 250 and "\n" not in told
+
+
 def test_what_is_not_wanted_is_not_checked():
     x = torch.tensor([1.0, 2.0])
     answer = ask(lambda x: torch.log(x.detach() - 2), x, differentiable=False, finite=False)
@@ -150,7 +181,7 @@ def test_one_limit_holds_for_all_calls():
             while True:
                 call(torch.ones(2))
 
-    with pytest.raises(InputError, match="took more than"):
+    with pytest.raises(InputError, match=r"[\d,]+ calls of f took more than 0\.05 seconds"):
         ask_on_and_on()
 
 

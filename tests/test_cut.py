@@ -269,6 +269,12 @@ def test_any_float_dtype_and_shape(dtype, shape):
     assert not picture.problem and picture._cutting.run([3], "detach").gradient.shape == shape
 
 
+def test_the_gradient_of_four_dimensions_is_written_out():
+    picture = seegrad.cut(lambda x: x**2, torch.arange(16.0).reshape(2, 2, 2, 2))
+    assert "is [[[[0, 2], [4, 6]], [[8, 10], [12, 14]]], [[[16, 18]" in picture.page["sentence"]
+    assert picture.page["sentence"] in repr(picture)
+
+
 @pytest.mark.parametrize(
     ("f", "x", "sentence"),
     [

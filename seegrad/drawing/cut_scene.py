@@ -18,7 +18,7 @@ from seegrad import formatting
 from seegrad.drawing.layout import Box, Layout, Link, Point, layout
 from seegrad.errors import InputError
 from seegrad.functions.asking import element
-from seegrad.functions.definition import define, parameter_names
+from seegrad.functions.definition import define, first_parameter
 from seegrad.functions.rewriting import detached, paused
 from seegrad.functions.severing import (
     HOWS,
@@ -53,6 +53,7 @@ SLOT_HEIGHT = 50.0
 SLOT_GAP = 8.0
 LONGEST_LABEL = 26  # characters
 LONGEST_VALUE = 28
+LONGEST_SAID = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +161,7 @@ class Cutting:
         self.f, self.x = f, x
         self.definition = define(f)
         self.written = written(f)
-        self.name = parameter_names(f, 1)[0]
+        self.name = first_parameter(f, "x")
         self.uncut = severed(f, x)
         assert self.uncut.graph is not None  # ``severed`` refuses an f that is cut off
         self.graph = self.uncut.graph
@@ -379,7 +380,7 @@ class Cutting:
         x, uncut = self.name, self.uncut.gradient
         if not numbers:
             sum_of = "" if run.y.numel() == 1 else f", of the sum of {self.result},"
-            return f"The gradient at {x}{sum_of} is {_maybe(uncut)}.{self.own_detach}"
+            return f"The gradient at {x}{sum_of} is {_said(uncut)}.{self.own_detach}"
         if run.problem:
             refused = f"backward() raises RuntimeError, “{run.problem}”."
             return f"Nothing leads back from {self.result}: {refused}"
@@ -391,7 +392,7 @@ class Cutting:
         same = (
             f" That is {self.vertex_name(came)}, number by number: a constant now." if came else ""
         )
-        return f"The gradient at {x} is {_maybe(run.gradient)} instead of {_maybe(uncut)}.{same}"
+        return f"The gradient at {x} is {_said(run.gradient)} instead of {_said(uncut)}.{same}"
 
     @cached_property
     def own_detach(self) -> str:
@@ -401,7 +402,7 @@ class Cutting:
             return ""
         came = same_numbers(self.uncut, now)
         same = f" That is {self.vertex_name(came)}, number by number." if came else ""
-        return f"{same} Without detach() it would be {_text(attached)}."
+        return f"{same} Without detach() it would be {_said(attached)}."
 
     # The ways to cut
 
@@ -617,6 +618,15 @@ def _exact(data: Tensor) -> str:
 
 def _maybe(gradient: Tensor | None) -> str:
     return "None" if gradient is None else _text(gradient)
+
+
+def _said(gradient: Tensor | None) -> str:
+    """A gradient in a sentence, which has more room than an edge."""
+    text = _maybe(gradient)
+    if gradient is None or not text.startswith("tensor"):
+        return text
+    longer = formatting.array(gradient, limit=4)
+    return longer if len(longer) <= LONGEST_SAID else f"a {text}"
 
 
 def _literal(x: Tensor) -> str:

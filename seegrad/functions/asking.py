@@ -5,16 +5,19 @@ several calls within one limit. Neither is seen by a recording that is under way
 
 What is left alone: the tensors given, their ``.grad``, torch's random state (every call sees the
 same one, so a dropout drops the same), and signal handlers. What a function does to things of its
-own, such as the running mean of a BatchNorm in training mode, it does here too.
+own, such as the running mean of a BatchNorm in training mode, it does here too. What it prints is
+not shown: one picture can take a thousand calls.
 """
 
 from __future__ import annotations
 
+import io
+import reprlib
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -28,6 +31,7 @@ from torch.overrides import TorchFunctionMode
 from seegrad.errors import InputError
 from seegrad.formatting import number
 from seegrad.formatting import shape as shape_text
+from seegrad.recording import unrecorded
 
 LIMIT = 3.0
 """Seconds that a question may take. The page waits a little longer before it asks for a kernel."""
@@ -106,25 +110,69 @@ def asking(
     """
     if not callable(f):
         raise InputError(
-            f"f must be a function of {' and '.join(names)}, and is {f!r} ({type(f).__name__}). "
-            "Give the function itself, not its result: f, not f(x)."
+            f"f must be a function of {' and '.join(names)}, and is {described(f)}. Give the "
+            f"function itself, not its result: f, not f({', '.join(names)})."
         )
     _warm_up()
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         state = torch.get_rng_state()
+        calls = _Calls()
 
         def call(*inputs: Tensor) -> Tensor:
             torch.set_rng_state(state)
+            kept = () if calls.count else _copies(inputs)
+            calls.begin()
             try:
-                output = f(*inputs)
+                with redirect_stdout(io.StringIO()):
+                    output = f(*inputs)
             except InputError:
                 raise
             except Exception as error:
-                raise InputError(_raised(error, names)) from error
+                raise InputError(raised(error, names)) from error
+            if not all(map(_equal, inputs, kept)):
+                raise InputError(_CHANGES_ITS_INPUT.format(f="f", x=names[0]))
             return _usable(output, names)
 
-        with limited(seconds):
+        with limited(seconds, calls.too_slow):
             yield call
+
+
+class _Calls:
+    """How often f was called so far, and since when its last call runs."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        self.count += 1
+        self._began = perf_counter()
+
+    def too_slow(self, seconds: float) -> str:
+        """What is said when the time is up: is one call to blame, or are all of them?"""
+        if self.count < 2 or perf_counter() - self._began > seconds / 2:
+            return _one_too_slow(seconds)
+        return (
+            f"{self.count:,} calls of f took more than {number(float(seconds))} seconds, so they "
+            "were stopped: the picture needs many. Make f do less, or give it a smaller input."
+        )
+
+
+def _one_too_slow(seconds: float) -> str:
+    return (
+        f"f took more than {number(float(seconds))} seconds, so it was stopped. Does a loop in "
+        "it never end? Otherwise give it a smaller input, or make it do less."
+    )
+
+
+@unrecorded
+def _copies(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.detach().clone() for x in inputs)
+
+
+@unrecorded
+def _equal(x: Tensor, kept: Tensor) -> bool:
+    return x.equal(kept)
 
 
 @cache
@@ -136,7 +184,7 @@ def _warm_up() -> None:
 
 
 @contextmanager
-def limited(seconds: float = LIMIT) -> Iterator[None]:
+def limited(seconds: float = LIMIT, told: Callable[[float], str] = _one_too_slow) -> Iterator[None]:
     """Stop what runs in the block after ``seconds``, and hide it from a recording outside.
 
     In the main thread an alarm stops it between two Python instructions; in any thread it is
@@ -151,10 +199,7 @@ def limited(seconds: float = LIMIT) -> Iterator[None]:
         with _alarm(seconds), _Deadline(seconds):
             yield
     except _Overdue:
-        raise InputError(
-            f"f took more than {number(float(seconds))} seconds, so it was stopped. Does a loop in "
-            "it never end? Otherwise give it a smaller input, or make it do less."
-        ) from None
+        raise InputError(told(seconds)) from None
 
 
 class _Overdue(BaseException):
@@ -240,7 +285,7 @@ Write 1.0 for 1, or x.float().
 def _leaf(x: Tensor, name: str) -> Tensor:
     if not isinstance(x, Tensor):
         raise InputError(
-            f"{name} must be a tensor of floats, and is {x!r} ({type(x).__name__}). "
+            f"{name} must be a tensor of floats, and is {described(x)}. "
             f"Write, for example, {name} = torch.tensor([1.0, 2.0])."
         )
     with torch._C.DisableTorchFunction(), torch.inference_mode(False):
@@ -255,7 +300,7 @@ def _leaf(x: Tensor, name: str) -> Tensor:
                 f"{name} holds {_kind(x.dtype)} ({x.dtype}), and only floats have derivatives. "
                 f"{_mend(x.dtype, name)}"
             )
-        require_finite(x, name, name)
+        require_finite(x, name, name, f"Give {name} finite numbers.")
         return x.detach().clone().requires_grad_()
 
 
@@ -264,7 +309,7 @@ def _require_plain(tensor: Tensor, name: str) -> None:
         raise InputError(
             f"{name} is {'on the meta device' if tensor.is_meta else 'sparse'}, and its numbers "
             "cannot be read one by one. Use an ordinary tensor, such as "
-            f"{f'torch.rand{tuple(tensor.shape)}' if tensor.is_meta else f'{name}.to_dense()'}."
+            f"{f'torch.rand({list(tensor.shape)})' if tensor.is_meta else f'{name}.to_dense()'}."
         )
 
 
@@ -280,14 +325,15 @@ def _mend(dtype: torch.dtype, name: str) -> str:
     return f"Write 1.0 for {'True' if dtype is torch.bool else '1'}, or {name}.float()."
 
 
-def require_finite(tensor: Tensor, whole: str, name: str) -> None:
+def require_finite(
+    tensor: Tensor, whole: str, name: str, mend: str = "Choose an x where it is finite."
+) -> None:
     """Raise InputError, naming the element, if one is NaN or infinite.
 
-    >>> require_finite(torch.tensor([[0.0, 1.0], [float("nan"), 3.0]]), "x", "x")
+    >>> require_finite(torch.tensor([[0.0, 1.0], [float("nan"), 3.0]]), "f(x)", "y")
     Traceback (most recent call last):
     ...
-    seegrad.errors.InputError: x is not finite: x[1, 0] is nan. Choose an x where every number is \
-finite.
+    seegrad.errors.InputError: f(x) is not finite: y[1, 0] is nan. Choose an x where it is finite.
     """
     with torch._C.DisableTorchFunction():
         values = tensor.detach()
@@ -296,8 +342,11 @@ finite.
             return
         flat = values.flatten()
         place = int(flat.isfinite().logical_not().nonzero()[0])
-        told = f"{element(name, place, tensor.shape)} is {number(flat[place].item())}"
-    raise InputError(f"{whole} is not finite: {told}. Choose an x where every number is finite.")
+        bad = number(flat[place].item())
+    if not tensor.dim():
+        raise InputError(f"{whole} is {bad}, not a finite number. {mend}")
+    told = f"{element(name, place, tensor.shape)} is {bad}"
+    raise InputError(f"{whole} is not finite: {told}. {mend}")
 
 
 def require_differentiable(output: Tensor, names: Sequence[str] = ("x",)) -> None:
@@ -324,8 +373,8 @@ def _usable(output: object, names: Sequence[str]) -> Tensor:
         if output is None:
             raise InputError(f"{called} is None: does f have a return? It must return a tensor.")
         raise InputError(
-            f"{called} must be a tensor, and is {output!r} ({type(output).__name__}). Compute with "
-            "torch throughout, and leave out item(), tolist() and float()."
+            f"{called} must be a tensor, and is {described(output)}. Compute with torch "
+            "throughout, and leave out item(), tolist(), numpy() and float()."
         )
     _require_plain(output, called)
     if output.numel() == 0:
@@ -336,18 +385,50 @@ def _usable(output: object, names: Sequence[str]) -> Tensor:
     if not output.dtype.is_floating_point:
         raise InputError(
             f"{called} holds {_kind(output.dtype)} ({output.dtype}), and only floats have "
-            "derivatives. Leave casts, comparisons, round and argmax out of what f returns."
+            f"derivatives. {_mend_output(output.dtype)}"
         )
     return output
 
 
-def _raised(error: Exception, names: Sequence[str]) -> str:
+def _mend_output(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "Let f return its real part, its imaginary part or its abs()."
+    return "Leave casts, comparisons, round and argmax out of what f returns."
+
+
+def described(thing: object) -> str:
+    """A value and its kind, in one short line whatever it holds.
+
+    >>> described(None), described(list(range(1000)))
+    ('None (NoneType)', '[0, 1, 2, 3, 4, 5, ...] (list)')
+    """
+    line = " ".join(reprlib.repr(thing).split())
+    return f"{line if len(line) <= 60 else f'{line[:59]}…'} ({type(thing).__name__})"
+
+
+_CHANGES_ITS_INPUT = (
+    "{f} changes its own input {x} in place, so what it returns does not belong to the {x} that "
+    "you gave. Let it begin with {x} = {x}.clone(), or leave out what ends in an underscore, such "
+    "as add_."
+)
+
+_LEAF_IN_PLACE = "leaf Variable that requires grad is being used in an in-place operation"
+
+
+def raised(error: Exception, names: Sequence[str], f: str = "f") -> str:
+    """What a function raised, in one line, and where to look.
+
+    >>> raised(ValueError("x is wrong"), ("x", "w"))
+    'f raised ValueError: x is wrong. Call f(x, w) in a cell of its own to see where.'
+    """
+    if _LEAF_IN_PLACE in str(error):
+        return _CHANGES_ITS_INPUT.format(f=f, x=names[0])
     told = " ".join(str(error).split())
-    sentence = f"{told}" if len(told) <= 300 else f"{told[:300]}…"
+    sentence = told if len(told) <= 300 else f"{told[:300]}…"
     return (
-        f"f raised {type(error).__name__}{f': {sentence}' if sentence else ''}"
+        f"{f} raised {type(error).__name__}{f': {sentence}' if sentence else ''}"
         f"{'' if sentence.endswith(('.', '…', '!', '?')) else '.'} "
-        f"Call f({', '.join(names)}) in a cell of its own to see where."
+        f"Call {f}({', '.join(names)}) in a cell of its own to see where."
     )
 
 

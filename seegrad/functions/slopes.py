@@ -16,7 +16,14 @@ from torch import Tensor
 
 from seegrad.errors import InputError
 from seegrad.formatting import shape as shape_text
-from seegrad.functions.asking import LIMIT, Function, asking, element, fresh
+from seegrad.functions.asking import (
+    LIMIT,
+    Function,
+    asking,
+    element,
+    fresh,
+    require_finite,
+)
 from seegrad.functions.derivatives import evaluate
 
 STEPS_A_DECADE = 4
@@ -123,6 +130,7 @@ def slope_at(
         point = evaluate(call, (leaf,))
         _require_one_number(point.output)
         gradient = point.pull(torch.ones_like(point.output)).reshape(leaf.shape).detach()
+        require_finite(gradient, "The gradient of f", "it", _NO_TANGENT)
         with torch.no_grad():
             y = point.output.detach().flatten()[0]
             ends = torch.stack([_along(call, leaf, index, h) for h in hs])
@@ -136,6 +144,9 @@ def slope_at(
         tuple(ends.double().tolist()),
         tuple(secants.double().tolist()),
     )
+
+
+_NO_TANGENT = "Without it there is no tangent: choose another x. sqrt, for one, has none at 0."
 
 
 def steps(dtype: torch.dtype) -> tuple[float, ...]:

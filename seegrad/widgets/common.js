@@ -5,6 +5,7 @@ const MATHML = "http://www.w3.org/1998/Math/MathML";
 const PATIENCE = 5000; // ms to wait for the kernel before saying that one is needed
 const UNANSWERED =
   "No kernel has answered for 5 seconds: it is busy, or gone. What is shown is its last answer; run the cell again for a new one.";
+const FIELD = 9; // characters that a field for numbers has room for
 const FACES = { live: "live", still: "still picture", code: "code", text: "text" };
 const TEXT_FIELD = "input:not([type=range]), textarea, select, [contenteditable]";
 
@@ -207,10 +208,14 @@ export function dial(label, reach, act) {
   return { element, slider, show: (/** @type {number} */ value) => show(value) };
 }
 
-/** Four digits, as a field for numbers takes them, and in as little room. @param {number} value */
+/** Four digits, or as many as the field has room for: half an exponent would be another number. @param {number} value */
 function short(value) {
-  const four = Number(value.toPrecision(4));
-  return four && Math.abs(four) < 1e-3 ? four.toExponential() : String(four);
+  const spelled = [4, 3, 2].map((digits) => {
+    const near = Number(value.toPrecision(digits));
+    const plain = near === 0 || (Math.abs(near) >= 1e-3 && Math.abs(near) < 1e7);
+    return plain ? String(near) : near.toExponential().replace("+", "");
+  });
+  return spelled.find((text) => text.length <= FIELD) ?? spelled[2];
 }
 
 /** Calls `act` with a number that was typed and left, or confirmed by Enter, which JupyterLab would keep.

@@ -23,8 +23,10 @@ const PAD = 14; // px between a box's border and its text
 const MARGIN = 12; // px around the drawing
 const LEAST = 0.72; // down to this scale the picture shrinks to fit its column; below, it scrolls
 const SEAT = 19; // px from the op to the scissors on an edge into it
-const STAGGER = 26; // px more for every other edge
+const STAGGER = 26; // px more for the second edge, and again for the third
 const GAP = 36; // px that a cut opens
+const HINT = " Click an edge, or press Tab and Enter, to cut it.";
+const NO_EDGE = " There is no edge here that can be cut.";
 const SLOT = { gap: 8, height: 50 };
 /** @type {Record<How, {label: string, word: string}>} */
 const WAYS = {
@@ -59,7 +61,7 @@ function cuttable({ number, points, label }, nth, act) {
   const d = curve(points);
   const path = svg("path", { class: "wire", d });
   const length = path.getTotalLength();
-  const at = length - SEAT - (nth % 2) * STAGGER; // neighbours would cover each other
+  const at = length - SEAT - (nth % 3) * STAGGER; // neighbours would cover each other
   const { x, y } = path.getPointAtLength(Math.max(at, length / 2));
   const seat = svg("g", { transform: `translate(${x} ${y})` }, svg("circle", { class: "plate", r: 12 }), scissors());
   const text = svg("text", { class: "carried", x: label[0] - 14, y: label[1] });
@@ -258,7 +260,7 @@ function render({ model, el }) {
     note.hidden = !now.note;
     graph.show(now);
     row.show(now);
-    const hint = cut ? "" : " Click an edge, or press Tab and Enter, to cut it.";
+    const hint = cut ? "" : scene.wires.some(({ number }) => number) ? HINT : NO_EDGE;
     sentence.textContent = now.sentence + hint;
     const x = scene.nodes.find(({ id }) => now.arrivals[id])?.label ?? "x";
     before.replaceChildren(...(cut ? comparison(x, now) : []));

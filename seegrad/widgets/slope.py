@@ -57,11 +57,13 @@ class SlopeView(AnsweringPicture):
     field = traitlets.Dict().tag(sync=True)
     h = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, f: Function | None = None, x: Tensor | None = None, **traits: Any):
+    def __init__(self, *asked: Any, **traits: Any):
+        """``asked`` is f and x, as ``slope`` got them; a widget without them is empty."""
         super().__init__(title="slope(f, x)", **traits)
-        if f is None or x is None:
+        if not asked:
             return
-        self._f = f
+        f, x = asked
+        self._f: Function = f
         try:
             self._slope = slope_at(f, x)
             self._along = CONTOURS if x.numel() == 2 else 0
@@ -78,10 +80,10 @@ class SlopeView(AnsweringPicture):
     @unrecorded
     def answer(self, question: Message) -> None:
         """Show the slope at a new x, or along another element of it."""
-        x = self._slope.x.clone()
-        flat = x.view(-1)
+        dtype, flat = self._slope.x.dtype, self._slope.x.flatten().double()
         for index, value in zip(question["shown"], question["x"], strict=True):
             flat[int(index)] = float(value)
+        x = flat.to(dtype).reshape(self._slope.x.shape)  # what is beyond the dtype becomes inf
         along = int(question["along"])
         if along == CONTOURS and x.numel() != 2:
             raise InputError("Contours are for an x of two elements.")
@@ -179,7 +181,7 @@ def _field(f: Function, x: Tensor, along: int) -> Message:
     """Values of f around x: along one element, or on a grid of both."""
     flat = x.flatten()
     looked = flat if along == CONTOURS else flat[along : along + 1]
-    reach = _reach(float(looked.abs().max()))
+    reach = min(_reach(float(looked.abs().max())), torch.finfo(x.dtype).max)
     ts = torch.linspace(-reach, reach, GRID if along == CONTOURS else CURVE, dtype=torch.float64)
     if along == CONTOURS:
         values = torch.tensor(surface(f, x, ts.tolist(), ts.tolist()), dtype=torch.float64)
