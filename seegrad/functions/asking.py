@@ -13,30 +13,22 @@ from __future__ import annotations
 
 import io
 import reprlib
-import signal
-import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from seegrad.errors import InputError
 from seegrad.formatting import number
 from seegrad.formatting import shape as shape_text
+from seegrad.functions.time_limit import LIMIT as LIMIT
+from seegrad.functions.time_limit import limited, too_slow
 from seegrad.recording import unrecorded
-
-LIMIT = 3.0
-"""Seconds that a question may take. The page waits a little longer before it asks for a kernel."""
-
-_AGAIN = 0.1  # seconds after which the alarm rings anew, if Python swallowed it in a __del__
 
 Function = Callable[..., Any]
 
@@ -151,18 +143,11 @@ class _Calls:
     def too_slow(self, seconds: float) -> str:
         """What is said when the time is up: is one call to blame, or are all of them?"""
         if self.count < 2 or perf_counter() - self._began > seconds / 2:
-            return _one_too_slow(seconds)
+            return too_slow(seconds)
         return (
             f"{self.count:,} calls of f took more than {number(float(seconds))} seconds, so they "
             "were stopped: the picture needs many. Make f do less, or give it a smaller input."
         )
-
-
-def _one_too_slow(seconds: float) -> str:
-    return (
-        f"f took more than {number(float(seconds))} seconds, so it was stopped. Does a loop in "
-        "it never end? Otherwise give it a smaller input, or make it do less."
-    )
 
 
 @unrecorded
@@ -181,90 +166,6 @@ def _warm_up() -> None:
     with torch._C.DisableTorchFunction(), torch.inference_mode(False), torch.enable_grad():
         leaf = torch.zeros(1, requires_grad=True)
         torch.autograd.grad(leaf * 2, leaf, torch.ones(1), materialize_grads=True)
-
-
-@contextmanager
-def limited(seconds: float = LIMIT, told: Callable[[float], str] = _one_too_slow) -> Iterator[None]:
-    """Stop what runs in the block after ``seconds``, and hide it from a recording outside.
-
-    In the main thread an alarm stops it between two Python instructions; in any thread it is
-    stopped at its next torch call. One torch call that takes long is waited for, and so is an
-    import.
-
-    Raises
-    ------
-    InputError: it took longer.
-    """
-    try:
-        with _alarm(seconds), _Deadline(seconds):
-            yield
-    except _Overdue:
-        raise InputError(told(seconds)) from None
-
-
-class _Overdue(BaseException):
-    """Time is up. No Exception: a learner's ``except Exception`` must not swallow it."""
-
-
-class _Deadline(TorchFunctionMode):
-    """Looks at the clock before each torch call, and passes the call on to PyTorch alone."""
-
-    def __init__(self, seconds: float):
-        super().__init__()
-        self._end = perf_counter() + seconds
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if perf_counter() > self._end and not _importing(sys._getframe()):
-            raise _Overdue
-        with torch._C.DisableTorchFunction():
-            return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _Overdue in the block after ``seconds``, where Python can be interrupted at all."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "setitimer"):
-        yield
-        return
-    running = True
-
-    def ring(_signal: int, frame: FrameType | None) -> None:
-        if running and not _importing(frame):  # else it rings again
-            raise _Overdue
-
-    began = perf_counter()
-    handler = signal.signal(signal.SIGALRM, ring)
-    delay, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-    try:
-        try:
-            yield
-        finally:
-            running = False
-    finally:  # also if the alarm rang between the block's end and the line above
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
-        if delay:  # somebody else's alarm was set: it still rings when it should
-            left = max(1e-3, delay - (perf_counter() - began))
-            signal.setitimer(signal.ITIMER_REAL, left, interval)
-
-
-def _importing(frame: FrameType | None) -> bool:
-    """Is a module being imported? Cut short, half of it would stay behind and break what follows.
-
-    torch imports hundreds of modules when torch.func is first used.
-    """
-    while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            return True
-        frame = frame.f_back
-    return False
 
 
 # What can be wrong with what goes in and what comes out

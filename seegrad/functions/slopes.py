@@ -17,7 +17,6 @@ from torch import Tensor
 from seegrad.errors import InputError
 from seegrad.formatting import shape as shape_text
 from seegrad.functions.asking import (
-    LIMIT,
     Function,
     asking,
     element,
@@ -25,6 +24,7 @@ from seegrad.functions.asking import (
     require_finite,
 )
 from seegrad.functions.derivatives import evaluate
+from seegrad.functions.time_limit import LIMIT
 
 STEPS_A_DECADE = 4
 """So many h stand between 1 and 1/10."""

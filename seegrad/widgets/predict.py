@@ -29,8 +29,8 @@ from seegrad.course.predictions import (
     parse,
 )
 from seegrad.errors import InputError
-from seegrad.functions.asking import limited
 from seegrad.functions.definition import define
+from seegrad.functions.time_limit import limited
 from seegrad.recording import unrecorded
 from seegrad.widgets.common import (
     QUIET_INK,
