@@ -275,3 +275,19 @@ def test_several_inputs_are_named_in_what_is_said():
 
 def test_a_large_finite_half_is_finite():
     require_finite(torch.full((100,), 60_000.0, dtype=torch.float16), "x", "x")
+
+
+def test_a_traced_function_runs_on_after_one_that_was_stopped():
+    """A pending interrupt that was taken back would let a traced thread turn for ever."""
+
+    def stop_one_and_trace_another():
+        with pytest.raises(InputError):
+            ask(endless, torch.ones(2), seconds=0.02)
+        ask(torch.sin, torch.ones(2))
+        sys.settrace(lambda *_: None)
+        try:
+            return ask(torch.sin, torch.ones(2), seconds=1.0).output.shape
+        finally:
+            sys.settrace(None)
+
+    assert in_another_thread(stop_one_and_trace_another) == (2,)

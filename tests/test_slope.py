@@ -127,6 +127,28 @@ def test_bad_input_gets_a_sentence(f, x, says):
     assert says in picture.problem and says in repr(picture)
 
 
+def test_where_f_raises_near_x_the_curve_has_a_gap():
+    def root(x):
+        if (x < 0).any():
+            raise ValueError("x must not be negative")
+        return x.sqrt().sum()
+
+    picture = seegrad.slope(root, torch.tensor(0.5))
+    values = torch.frombuffer(bytearray(picture.field["values"]), dtype=torch.float64)
+    assert not picture.problem and 0 < int(values.isnan().sum()) < len(values)
+    assert not seegrad.slope(root, torch.tensor([0.5, 1.0])).problem
+
+
+def test_a_curve_that_takes_too_long_is_left_out(monkeypatch):
+    def refuse(*_):
+        raise InputError("161 calls of f took more than 3 seconds.")
+
+    monkeypatch.setattr("seegrad.widgets.slope.curve", refuse)
+    picture = seegrad.slope(cube, torch.tensor(2.0))
+    assert picture.remark.startswith("The curve is left out. 161 calls") and picture.page["y"] == 8
+    assert picture._png()
+
+
 @pytest.mark.parametrize(
     ("x", "dtype"), [(3e38, torch.float32), (6e4, torch.float16), (3e38, torch.bfloat16)]
 )

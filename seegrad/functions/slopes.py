@@ -173,7 +173,7 @@ def curve(f: Function, x: Tensor, index: int, ts: Sequence[float]) -> list[float
         values = []
         for t in ts:
             flat[index] = t
-            values.append(float(_number(call(moved.clone()))))
+            values.append(float(_number_or_nan(call, moved.clone())))
     return values
 
 
@@ -188,13 +188,21 @@ def surface(
     (leaf,) = fresh(x)
     with asking(f) as call, torch.no_grad():
         points = [[torch.tensor([a, b], dtype=leaf.dtype) for a in across] for b in up]
-        return [[float(_number(call(p.reshape(leaf.shape)))) for p in row] for row in points]
+        return [[float(_number_or_nan(call, p.reshape(leaf.shape))) for p in row] for row in points]
 
 
 def _along(call: Callable[..., Tensor], leaf: Tensor, index: int, h: float) -> Tensor:
     moved = leaf.detach().clone()
     moved.view(-1)[index] += h
-    return _number(call(moved))
+    return _number_or_nan(call, moved)
+
+
+def _number_or_nan(call: Callable[..., Tensor], x: Tensor) -> Tensor:
+    """f near the point that is looked at: where f raises, the picture has a gap."""
+    try:
+        return _number(call(x))
+    except InputError:
+        return torch.full((), math.nan, dtype=x.dtype)
 
 
 def _number(output: Tensor) -> Tensor:

@@ -124,6 +124,7 @@ class _Watchdog:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ends: dict[int, float] = {}
+        self._interrupted: set[int] = set()
         self._wakes = math.inf
         threading.Thread(target=self._run, name="seegrad time limit", daemon=True).start()
 
@@ -149,11 +150,13 @@ class _Watchdog:
         """Watch this block no more; false if time was up while this was being said."""
         try:
             with self._changed:
-                _interrupt(thread, None)  # what was raised and has not arrived must not arrive
                 if outer is None:
                     self._ends.pop(thread, None)
                 else:
                     self._ends[thread] = outer
+                if thread in self._interrupted:
+                    _let_arrive(thread)
+                    self._interrupted.discard(thread)
         except _Overdue:
             return False
         return True
@@ -165,7 +168,8 @@ class _Watchdog:
                 for thread in [thread for thread, end in self._ends.items() if end <= now]:
                     self._ends[thread] = now + _AGAIN
                     if not _importing(sys._current_frames().get(thread)):
-                        _interrupt(thread, _Overdue)
+                        self._interrupted.add(thread)
+                        _interrupt(thread)
                 self._wakes = min(self._ends.values(), default=math.inf)
                 self._changed.wait(None if self._wakes == math.inf else self._wakes - now)
 
@@ -176,10 +180,23 @@ def _watchdog() -> _Watchdog:
     return _Watchdog()
 
 
-def _interrupt(thread: int, error: type[BaseException] | None) -> None:
-    """Raise an error in a thread, before its next Python instruction; None takes it back."""
-    raised = None if error is None else ctypes.py_object(error)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), raised)
+def _interrupt(thread: int) -> None:
+    """Raise _Overdue in a thread, before its next Python instruction."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(_Overdue))
+
+
+def _let_arrive(thread: int) -> None:
+    """Catch an _Overdue that is still on its way to this, the calling, thread.
+
+    A new one takes the place of the old. To take it back (by NULL) would leave CPython 3.11's note
+    that one is pending, on which a traced thread then turns for ever.
+    """
+    try:
+        _interrupt(thread)
+        while True:
+            pass
+    except _Overdue:
+        return
 
 
 def _importing(frame: FrameType | None) -> bool:

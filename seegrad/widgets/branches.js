@@ -1,4 +1,4 @@
-import { asker, frame, html, listen, number, svg } from "./common.js";
+import { asker, frame, html, listen, number, say, svg, typed } from "./common.js";
 
 // branches(f, a): the path that f takes at a, and f along a on log axes. The kernel runs f; here its numbers
 // are placed on the axes.
@@ -195,27 +195,21 @@ function control(go) {
   const field = html("input", { type: "number", step: "any" });
   const label = html("label", {}, html("span"), field);
   const unit = /** @type {HTMLElement} */ (label.firstChild);
-  let shown = 0;
   /** @type {[number, number]} */
   let reach = [0, 1];
   const tell = (/** @type {number} */ s) => {
-    shown = s;
     slider.ariaValueText = number(s);
     field.value = shortest(s);
   };
   slider.addEventListener("input", () => {
-    tell(axis(reach).s(Number(slider.value) / STEPS));
-    go(shown);
-  });
-  const typed = () => {
-    const s = field.value.trim() ? Number(field.value) : NaN;
-    if (s === shown) return;
-    if (!Number.isFinite(s)) return tell(shown);
+    const s = axis(reach).s(Number(slider.value) / STEPS);
     tell(s);
     go(s);
-  };
-  field.addEventListener("change", typed);
-  field.addEventListener("keydown", ({ key }) => key === "Enter" && typed());
+  });
+  typed(field, (s) => {
+    tell(s);
+    go(s);
+  });
   /** @param {Curve} curve @param {Page} page */
   const show = (curve, { s, place, symbol, exact }) => {
     reach = curve.reach;
@@ -237,11 +231,11 @@ function render({ model, el }) {
   if (!page().code) return () => stage.close();
 
   const trouble = html("p", { class: "problem", role: "status" });
-  const say = (/** @type {string} */ sentence) => {
-    trouble.textContent = sentence ? `${sentence} The picture shows the last ${page().name} that worked.` : "";
+  const tell = (/** @type {string} */ sentence) => {
+    say(trouble, sentence && `${sentence} The picture shows the last ${page().name} that worked.`);
     trouble.hidden = !sentence;
   };
-  const kernel = asker(model, say);
+  const kernel = asker(model, tell);
   const go = (/** @type {number} */ s) => kernel.ask({ s });
 
   const code = html("div", { class: "source", role: "group", "aria-label": "source code", tabindex: 0 });
@@ -291,7 +285,7 @@ function render({ model, el }) {
     // a refused a stays where it was typed, beside the sentence that refuses it
     reply: () => !model.get("reply").problem && !kernel.busy() && row.show(curve(), page()),
   });
-  say("");
+  tell("");
   draw();
   show();
   return () => {

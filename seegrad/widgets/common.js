@@ -172,6 +172,7 @@ export function dial(label, reach, act) {
   const slider = html("input", { type: "range", step: "any", "aria-label": label });
   const field = html("input", { type: "number", step: "any", "aria-label": `${label}, exactly` });
   const element = html("div", { class: "dial" }, slider, field);
+  const usual = reach;
   let [written, shown] = ["", NaN];
   /** @param {number} value @param {boolean} [confirmed] */
   const show = (value, confirmed) => {
@@ -179,6 +180,7 @@ export function dial(label, reach, act) {
     shown = value;
     // An answer that arrives meanwhile must not take away what is half typed.
     const typing = !confirmed && document.activeElement === field && field.value !== written;
+    if (confirmed) reach = usual; // one number that was much too large must not spoil the slider for the next
     while (Math.abs(value) > reach) reach = rounded(2 * Math.abs(value));
     if (slider.max !== String(reach)) {
       // about a hundred steps each way, and round numbers among them
@@ -219,17 +221,30 @@ function short(value) {
 }
 
 /** Calls `act` with a number that was typed and left, or confirmed by Enter, which JupyterLab would keep.
+ *  Escape takes back what was typed, and so does leaving what is no number.
  *  @param {HTMLInputElement} field @param {(value: number) => void} act */
 export function typed(field, act) {
-  let edited = false;
-  const commit = () => {
-    const value = field.value.trim() && field.reportValidity() ? Number(field.value) : NaN;
-    if (edited && Number.isFinite(value)) act(value);
+  let [edited, before] = [false, ""];
+  const restore = () => {
+    if (edited) field.value = before;
     edited = false;
   };
+  const commit = () => {
+    const value = field.value.trim() && field.checkValidity() ? Number(field.value) : NaN;
+    if (!edited || !Number.isFinite(value)) return;
+    edited = false;
+    act(value);
+  };
+  field.addEventListener("beforeinput", () => edited || (before = field.value));
   field.addEventListener("input", () => (edited = true));
   field.addEventListener("change", commit);
-  field.addEventListener("keydown", ({ key }) => key === "Enter" && commit());
+  field.addEventListener("blur", restore);
+  field.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") restore();
+    if (key !== "Enter") return;
+    commit();
+    if (edited && field.reportValidity()) restore(); // the browser says what is wrong, unless it is empty
+  });
 }
 
 /** The next of 1, 2, 3, 5, 10, 20, … @param {number} value */

@@ -1,4 +1,4 @@
-import { asker, button, frame, html, listen, matrix, svg } from "./common.js";
+import { asker, button, frame, html, listen, matrix, say, svg } from "./common.js";
 
 // cut(f, x): the graph of f(x) with scissors on its edges. The kernel runs f with the cuts made; here they
 // are asked for and shown.
@@ -231,11 +231,11 @@ function render({ model, el }) {
   // What was asked for last: a second click does not wait for the answer to the first.
   let wish = { cuts: page().numbers, how: page().how };
   const trouble = html("p", { class: "problem", role: "status" });
-  const say = (/** @type {string} */ sentence) => {
-    trouble.textContent = sentence;
+  const tell = (/** @type {string} */ sentence) => {
+    say(trouble, sentence);
     trouble.hidden = !sentence;
   };
-  const kernel = asker(model, say);
+  const kernel = asker(model, tell);
   /** @param {Partial<{cuts: number[], how: How}>} change */
   const ask = (change) => kernel.ask((wish = { ...wish, ...change }));
   /** @param {number} number */
@@ -280,7 +280,7 @@ function render({ model, el }) {
     },
     reply: refresh,
   });
-  say("");
+  tell("");
   show();
   return () => {
     observer.disconnect();

@@ -1,4 +1,4 @@
-import { asker, button, dial, frame, html, listen, number, put, rounded } from "./common.js";
+import { asker, button, dial, frame, html, listen, number, put, rounded, say } from "./common.js";
 
 // reduction(loss_fn, pred, target): above predictions, losses and weights; below what each way to add
 // the losses up sends back. Weights are weighed here, with the Jacobian's entries that PyTorch sent.
@@ -365,9 +365,9 @@ function render({ model, el }) {
   let predictions = [...page().pred.values];
   let weights = /** @type {Weights} */ (structuredClone(model.get("weights")));
   let selected = /** @type {Selected} */ ({ pred: 0, loss: 0, ...model.get("selected") });
-  const note = html("p", { class: "waiting", role: "status" });
+  const note = html("p", { class: "problem trouble", role: "status" });
   const kernel = asker(model, (sentence) => {
-    note.textContent = sentence;
+    say(note, sentence && `${sentence} Losses and gradients are those of the last ${page().pred.name} that worked.`);
     note.hidden = !sentence;
   });
   note.hidden = true;
@@ -461,7 +461,8 @@ function render({ model, el }) {
       weights = structuredClone(model.get("weights"));
       show();
     },
-    reply: refresh,
+    // predictions that were refused stay where they were put, beside the sentence that refuses them
+    reply: () => (model.get("reply").problem ? show() : refresh()),
   });
   follow();
   show();

@@ -1,4 +1,4 @@
-import { asker, button, dial, floats, frame, html, listen, number, put, rounded, svg, typed } from "./common.js";
+import { asker, button, dial, floats, frame, html, listen, number, put, rounded, say, svg, typed } from "./common.js";
 
 // slope(f, x): f with tangent and secant beside their error, or contours with the gradient.
 // All values of f come from PyTorch: f around x once, f at x and its secants whenever x moves.
@@ -481,12 +481,12 @@ function render({ model, el }) {
   const page = () => /** @type {Page} */ (model.get("page"));
   const trouble = html("p", { class: "problem trouble", role: "status" });
   const { ask, busy, close } = asker(model, (sentence) => {
-    trouble.textContent = sentence && `${sentence} The picture is for ${page().at}.`;
+    say(trouble, sentence && `${sentence} The picture is for ${page().at}.`);
     trouble.hidden = !sentence;
   });
   trouble.hidden = true;
   const stand = html("div", { class: "page" });
-  stage.live.append(trouble, stand);
+  stage.live.append(stand, trouble); // below: what is dragged must not move away under the hand
 
   /** @type {number[]} */
   let x = [];

@@ -118,6 +118,7 @@ class SlopeView(AnsweringPicture):
 
     def _show(self) -> None:
         self.page = _page(self._slope, self._along, self._definition)
+        self.remark = self._field["problem"]
         self.refresh()
 
 
@@ -183,10 +184,7 @@ def _field(f: Function, x: Tensor, along: int) -> Message:
     looked = flat if along == CONTOURS else flat[along : along + 1]
     reach = min(_reach(float(looked.abs().max())), torch.finfo(x.dtype).max)
     ts = torch.linspace(-reach, reach, GRID if along == CONTOURS else CURVE, dtype=torch.float64)
-    if along == CONTOURS:
-        values = torch.tensor(surface(f, x, ts.tolist(), ts.tolist()), dtype=torch.float64)
-    else:
-        values = torch.tensor(curve(f, x, along, ts.tolist()), dtype=torch.float64)
+    values, problem = _values(f, x, along, ts)
     others = flat.tolist()
     others[max(along, 0)] = 0.0
     return {
@@ -195,7 +193,21 @@ def _field(f: Function, x: Tensor, along: int) -> Message:
         "others": [] if along == CONTOURS else others[:COMPLETE],
         "ts": packed(ts),
         "values": packed(values),
+        "problem": problem,
     }
+
+
+def _values(f: Function, x: Tensor, along: int, ts: Tensor) -> tuple[Tensor, str]:
+    """f at each place; where that takes too long the picture does without, and says so."""
+    try:
+        if along == CONTOURS:
+            return torch.tensor(surface(f, x, ts.tolist(), ts.tolist()), dtype=torch.float64), ""
+        return torch.tensor(curve(f, x, along, ts.tolist()), dtype=torch.float64), ""
+    except InputError as problem:
+        count = len(ts) ** 2 if along == CONTOURS else len(ts)
+        missing = "The contours are" if along == CONTOURS else "The curve is"
+        nothing = torch.full((count,), math.nan, dtype=torch.float64)
+        return nothing, f"{missing} left out. {problem}"
 
 
 def _covers(field: Message, x: Tensor, along: int) -> bool:
