@@ -198,7 +198,7 @@ def _along(call: Callable[..., Tensor], leaf: Tensor, index: int, h: float) -> T
 
 
 def _number_or_nan(call: Callable[..., Tensor], x: Tensor) -> Tensor:
-    """f near the point that is looked at: where f raises, the picture has a gap."""
+    """The value of f near the point that is looked at: where f raises, the picture has a gap."""
     try:
         return _number(call(x))
     except InputError:

@@ -198,7 +198,7 @@ def _field(f: Function, x: Tensor, along: int) -> Message:
 
 
 def _values(f: Function, x: Tensor, along: int, ts: Tensor) -> tuple[Tensor, str]:
-    """f at each place; where that takes too long the picture does without, and says so."""
+    """The values of f; where they take too long the picture does without, and says so."""
     try:
         if along == CONTOURS:
             return torch.tensor(surface(f, x, ts.tolist(), ts.tolist()), dtype=torch.float64), ""
