@@ -153,7 +153,7 @@ class _Watchdog:
                 if outer is None:
                     self._ends.pop(thread, None)
                 else:
-                    self._ends[thread] = outer
+                    self._set(thread, outer)
                 if thread in self._interrupted:
                     _let_arrive(thread)
                     self._interrupted.discard(thread)
