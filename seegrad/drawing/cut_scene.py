@@ -411,7 +411,7 @@ class Cutting:
         place = self.places[numbers[-1] - 1]
         source, target = self.edges[place].source, self.edges[place].target
         name = self.vertex_name(source)
-        runs = {how: self.run(numbers, how) for how in HOWS}
+        runs = {how: self._tried(numbers, how) for how in HOWS}
         found = {how: facts(_sample(source), how) for how in HOWS}
         computed = source if source.op is not None else target
         written_as = {
@@ -429,7 +429,16 @@ class Cutting:
             name, tuple(SPELLING[how] for how in HOWS), tuple((n, tuple(c)) for n, c in rows)
         )
 
-    def _silent(self, run: Run) -> str:
+    def _tried(self, numbers: Sequence[int], how: How) -> Run | None:
+        """One run; ``None`` if f refuses this way of cutting, as it may one of the three."""
+        try:
+            return self.run(numbers, how)
+        except InputError:
+            return None
+
+    def _silent(self, run: Run | None) -> str:
+        if run is None:
+            return "f raises"
         return f"{len(self.places) - len(run.flows)} of {len(self.places)}"
 
     # The code
@@ -556,7 +565,9 @@ def _shared(fact: bool | None, otherwise: str) -> str:
     return otherwise if fact is None else "yes" if fact else "no"
 
 
-def _outcome(run: Run) -> str:
+def _outcome(run: Run | None) -> str:
+    if run is None:
+        return "f raises"
     return "backward() raises" if run.problem else _maybe(run.gradient)
 
 
