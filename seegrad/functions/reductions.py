@@ -224,7 +224,7 @@ def _as_tensor(made: Any) -> Tensor:
             what = f"has shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else _is(loss)
             raise InputError(
                 f"Loss {task!r} of the {_kind(made)} {what}, and each task needs one number: take "
-                ".mean() of its losses, or give one tensor of losses, no list."
+                ".mean() of its losses, or return all losses in one tensor."
             )
     return torch.stack([loss.reshape(()) for loss in tasks.values()])
 

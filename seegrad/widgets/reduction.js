@@ -34,7 +34,10 @@ function element(name, index, shape) {
 const planeName = (name, plane, shape) => `${name}[${element("", plane, shape.slice(0, -2)).slice(1, -1)}, :, :]`;
 
 /** @param {number[]} shape */
-const spelled = (shape) => (shape.length ? `shape (${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "a scalar");
+const sizes = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
+
+/** @param {number[]} shape */
+const spelled = (shape) => (shape.length ? `shape ${sizes(shape)}` : "a scalar");
 
 /** @param {number[]} values */
 const length = (values) => Math.hypot(...values);
@@ -190,7 +193,7 @@ function editor(ink, name, shape, reach, toggles, { move, done, select }) {
   const choice = html("select", { "aria-label": `plane of ${name}` }, ...choices);
   choice.addEventListener("change", () => select(Number(choice.value) + at - start(at)));
   choice.hidden = planes === 1;
-  const corner = html("p", { class: "quiet" }, flat ? `the first ${cells.length} of ${spelled(shape)}` : `the corner of ${spelled(shape)}`);
+  const corner = html("p", { class: "quiet" }, flat ? `the first ${cells.length} of ${sizes(shape)}` : `the corner of ${sizes(shape)}`);
   corner.hidden = !clipped;
 
   const indexOf = (/** @type {Element | null} */ target) => {
