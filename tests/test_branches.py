@@ -274,6 +274,34 @@ def test_the_text_is_deterministic_and_the_figure_draws():
     assert len(one.figure().axes) == 3
 
 
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+def test_a_vector_whose_squares_leave_the_dtype_has_a_length(size):
+    picture = seegrad.branches(lambda a: a * 2, torch.tensor([3.0, 4.0]) * size)
+    assert picture.page["s"] == pytest.approx(5 * size)
+    assert picture._scene.line.direction.tolist() == pytest.approx([0.6, 0.8])
+
+
+def test_a_kink_at_zero_does_not_stretch_the_axes():
+    """Its floats are next to zero, far inside the gap that a logarithm never crosses."""
+    picture = seegrad.branches(lambda a: a if a > 0 else 100 * a, torch.tensor(2.0).double())
+    begin, end = (10.0**power for power in picture.curve["reach"])
+    drawn = [abs(s) for piece in picture.curve["pieces"] for s, _ in piece]
+    assert 0.99 * begin <= min(drawn) and max(drawn) <= 1.01 * end
+    assert [kink["s"] for kink in picture.curve["kinks"]] == [5e-324]
+    assert picture._png()  # a warning of matplotlib's would fail this test
+
+
+def test_what_has_no_name_for_its_argument_is_shown_with_a():
+    assert seegrad.branches(torch.log, torch.tensor(1.0)).title == "branches(f, a)"
+
+
+def test_a_long_direction_is_described():
+    assert (
+        "a (2, 2, 2, 2) of length 1"
+        in seegrad.branches(lambda a: a, torch.arange(16.0).reshape(2, 2, 2, 2)).page["place"]
+    )
+
+
 @pytest.mark.parametrize(
     ("function", "a", "sentence"),
     [
@@ -283,7 +311,9 @@ def test_the_text_is_deterministic_and_the_figure_draws():
         (f, 2.0, "a must be a tensor"),
         (lambda a: (a, a), torch.tensor(1.0), "is a tuple of 2 things"),
         (lambda a: a.item(), torch.tensor(1.0), "must be a tensor"),
-        (lambda a: a / 0, torch.tensor(1.0), "f(a) is not finite"),
+        (lambda a: a / 0, torch.tensor(1.0), "f(a) is inf, not a finite number"),
+        (lambda w: w / 0, torch.ones(2), "f(w) is not finite: d[0] is inf. Choose another w."),
+        (3, torch.tensor(1.0), "f must be a function of a, and is 3 (int)"),
         (lambda a: a.detach(), torch.tensor(1.0), "does not require a gradient"),
         (lambda a: a * (1 / len([])), torch.tensor(1.0), "f raised ZeroDivisionError"),
     ],

@@ -269,6 +269,26 @@ def test_any_float_dtype_and_shape(dtype, shape):
     assert not picture.problem and picture._cutting.run([3], "detach").gradient.shape == shape
 
 
+def test_a_way_that_f_refuses_does_not_forbid_the_others():
+    def severe(x):
+        y = x * x
+        if not y.requires_grad:
+            raise ValueError("y was cut off")
+        return (y * x).sum()
+
+    picture = seegrad.cut(severe, torch.tensor([1.0, 2.0]), [1])
+    assert not picture.problem
+    rows = dict(picture.page["ways"]["rows"])
+    assert list(rows["gradient at x"]) == ["[2, 8]", "f raises", "[2, 8]"]
+    assert "y was cut off" in seegrad.cut(severe, torch.ones(2), [1], how="no_grad").problem
+
+
+def test_the_gradient_of_four_dimensions_is_written_out():
+    picture = seegrad.cut(lambda x: x**2, torch.arange(16.0).reshape(2, 2, 2, 2))
+    assert "is [[[[0, 2], [4, 6]], [[8, 10], [12, 14]]], [[[16, 18]" in picture.page["sentence"]
+    assert picture.page["sentence"] in repr(picture)
+
+
 @pytest.mark.parametrize(
     ("f", "x", "sentence"),
     [

@@ -186,6 +186,18 @@ def test_the_still_picture_is_drawn(case):
     assert seegrad.reduction(*case).figure().axes
 
 
+def raises_nothing_said(*_):
+    raise AssertionError
+
+
+def always_averages(pred, target, reduction="mean"):  # noqa: ARG001 (as in the bug)
+    return (pred - target).pow(2).mean()
+
+
+def never_adds_up(pred, target, reduction="mean"):  # noqa: ARG001 (as in the bug)
+    return (pred - target).pow(2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -193,17 +205,28 @@ def test_the_still_picture_is_drawn(case):
         ((nn.MSELoss(), torch.tensor([1, 2]), TRUE), "only floats have derivatives"),
         ((nn.MSELoss(), torch.empty(0), torch.empty(0)), "pred is empty"),
         ((nn.MSELoss(), torch.tensor([1.0, torch.nan]), TRUE), "pred[1] is nan"),
-        ((nn.MSELoss(), torch.rand(100, 100), TRUE), "has 10000 elements"),
+        ((nn.MSELoss(), torch.rand(100, 100), TRUE), "has 10,000 elements"),
         ((F.cross_entropy, draw(4, 3), torch.tensor([0, 1])), "F.cross_entropy raised ValueError"),
         ((F.cross_entropy, draw(4, 3), torch.tensor([0, 1, 2, 9])), "raised IndexError"),
         ((lambda p, _: p.mean(), PRED, TRUE), "it has added the losses up already"),
         ((lambda p, _: p.detach(), PRED, TRUE), "does not require a gradient"),
-        ((lambda p, _: p.tolist(), PRED, TRUE), "Loss 0 of the list is no single number"),
-        ((lambda *_: 3.0, PRED, TRUE), "loss_fn returned float, not a tensor"),
+        ((lambda p, _: p.tolist(), PRED, TRUE), "Loss 0 of the list is 1.0 (float)"),
+        ((lambda *_: 3.0, PRED, TRUE), "loss_fn returned 3.0 (float), not a tensor"),
         ((lambda p, _: p.log(), PRED - 2, TRUE), "The loss is nan at loss[0]"),
         ((lambda p, _: (p - 1).sqrt(), PRED, TRUE), "The gradient is inf at pred[0]"),
         ((3, PRED, TRUE), "reduction needs a loss function"),
-        (({"a": PRED}, PRED, TRUE), "The loss of task 'a' is Tensor, not a function"),
+        (({"a": PRED}, PRED, TRUE), "The loss of task 'a' is tensor([1., 2., 3.]) (Tensor)"),
+        (("mse", PRED, TRUE), "and got 'mse' (str)"),
+        (([], PRED, TRUE), "and got [] (list)"),
+        ((nn.MSELoss, PRED, TRUE), "needs a loss that is made of it: MSELoss()"),
+        ((lambda p, _: {"a": p}, PRED, TRUE), "Loss 'a' of the dict has shape (3,)"),
+        ((raises_nothing_said, PRED, TRUE), "raises_nothing_said raised AssertionError. Call"),
+        ((raises_nothing_said, PRED), "Call raises_nothing_said(pred) in a cell of its own"),
+        ((lambda p, _: p.add_(1), PRED, TRUE), "changes its own input pred in place"),
+        ((always_averages, PRED, TRUE), "with reduction='none' it returned one number"),
+        ((never_adds_up, PRED, TRUE), "with reduction='sum' it returned 3 losses"),
+        ((nn.CrossEntropyLoss(), draw(2, 3), torch.tensor([-100] * 2)), "leaves out every target"),
+        ((lambda p: p**2, torch.tensor([200.0, 200.0]).half()), "torch.float16 ends at 65504"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_gets_a_sentence(arguments, says):
@@ -217,6 +240,22 @@ def test_shapes_that_were_broadcast_are_remarked_on():
     picture = seegrad.reduction(nn.MSELoss(), PRED[:, None], TRUE)
     assert "target size (torch.Size([3])) that is different" in picture.remark
     assert picture.page["loss"]["shape"] == [3, 3]
+
+
+def test_losses_of_pairs_that_no_warning_tells_of_are_remarked_on():
+    def squares(pred, target):
+        return (pred - target) ** 2
+
+    picture = seegrad.reduction(squares, PRED[:, None], TRUE)
+    assert "pred (3, 1) and TRUE (3,) were broadcast to (3, 3)" in picture.remark
+    assert not seegrad.reduction(squares, PRED, TRUE).remark
+    assert not seegrad.reduction(pairs, PRED[:, None]).remark
+
+
+def test_a_warning_is_said_in_the_picture_alone(recwarn):
+    picture = seegrad.reduction(nn.MSELoss(), PRED[:, None], TRUE)
+    picture.move(PRED[:, None] + 1)
+    assert repr(picture) and picture.figure() and not recwarn.list
 
 
 def test_the_last_picture_that_worked_stays():

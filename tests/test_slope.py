@@ -106,7 +106,7 @@ def test_the_last_good_picture_stays():
     picture = seegrad.slope(torch.log, torch.tensor(1.0))
     before = repr(picture)
     picture.asked = {"id": "1", "shown": [0], "x": [-1.0], "along": 0}
-    assert "y is nan" in picture.reply["problem"] and repr(picture) == before
+    assert "f(x) is nan" in picture.reply["problem"] and repr(picture) == before
 
 
 @pytest.mark.parametrize(
@@ -116,11 +116,47 @@ def test_the_last_good_picture_stays():
         (cube, torch.tensor(float("nan")), "x is nan"),
         (cube, 3.0, "x must be a tensor"),
         (lambda x: x.tolist(), torch.tensor(1.0), "must be a tensor, and is 1.0"),
+        (None, torch.tensor(1.0), "f must be a function of x, and is None (NoneType)"),
+        (cube, None, "x must be a tensor of floats, and is None (NoneType)"),
+        (torch.sqrt, torch.tensor(0.0), "The gradient of f is inf, not a finite number"),
+        (lambda x: x.norm(), torch.tensor([3e38, 0.0]), "f(x) is inf"),
     ],
 )
 def test_bad_input_gets_a_sentence(f, x, says):
     picture = seegrad.slope(f, x)
     assert says in picture.problem and says in repr(picture)
+
+
+def test_where_f_raises_near_x_the_curve_has_a_gap():
+    def root(x):
+        if (x < 0).any():
+            raise ValueError("x must not be negative")
+        return x.sqrt().sum()
+
+    picture = seegrad.slope(root, torch.tensor(0.5))
+    values = torch.frombuffer(bytearray(picture.field["values"]), dtype=torch.float64)
+    assert not picture.problem and 0 < int(values.isnan().sum()) < len(values)
+    assert not seegrad.slope(root, torch.tensor([0.5, 1.0])).problem
+
+
+def test_a_curve_that_takes_too_long_is_left_out(monkeypatch):
+    def refuse(*_):
+        raise InputError("161 calls of f took more than 3 seconds.")
+
+    monkeypatch.setattr("seegrad.widgets.slope.curve", refuse)
+    picture = seegrad.slope(cube, torch.tensor(2.0))
+    assert picture.remark.startswith("The curve is left out. 161 calls") and picture.page["y"] == 8
+    assert picture._png()
+
+
+@pytest.mark.parametrize(
+    ("x", "dtype"), [(3e38, torch.float32), (6e4, torch.float16), (3e38, torch.bfloat16)]
+)
+def test_the_picture_ends_where_the_dtype_does(x, dtype):
+    picture = seegrad.slope(lambda x: x, torch.tensor(x, dtype=dtype))
+    assert not picture.problem and picture.field["reach"] <= torch.finfo(dtype).max
+    picture.asked = {"id": "1", "shown": [0], "x": [1e39], "along": 0}
+    assert "x is inf" in picture.reply["problem"]
 
 
 def test_the_code_prints_the_same_numbers(picture):

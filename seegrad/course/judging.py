@@ -12,7 +12,7 @@ from seegrad.course.draw import TURNS, Turn, described
 from seegrad.course.exercise import Exercise, Mistake
 from seegrad.course.trial import NotStarted, Outcome, Overdue, Raised, Ran, inputs_of, run
 from seegrad.formatting import number
-from seegrad.functions.asking import LIMIT
+from seegrad.functions.time_limit import LIMIT
 
 
 @dataclass(frozen=True, slots=True, eq=False)

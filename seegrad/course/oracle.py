@@ -20,8 +20,8 @@ from seegrad.course.retelling import Ran
 from seegrad.course.scripts import asked_for, ending, printing, raising
 from seegrad.errors import InputError
 from seegrad.extension import history
-from seegrad.functions.asking import limited
 from seegrad.functions.definition import define
+from seegrad.functions.time_limit import limited
 from seegrad.recording import unrecorded
 
 

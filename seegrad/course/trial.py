@@ -20,7 +20,7 @@ from torch import Tensor
 from seegrad.course.draw import Draw, Turn
 from seegrad.course.exercise import Endless, Exercise, Function, Inputs
 from seegrad.errors import InputError
-from seegrad.functions.asking import LIMIT, limited
+from seegrad.functions.time_limit import LIMIT, limited
 from seegrad.recording import unrecorded
 
 

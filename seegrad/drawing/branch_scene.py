@@ -18,7 +18,7 @@ from torch import Tensor
 from seegrad import formatting
 from seegrad.errors import InputError
 from seegrad.functions.asking import asking, fresh, require_differentiable, require_finite
-from seegrad.functions.definition import define, parameter_names
+from seegrad.functions.definition import define, first_parameter
 from seegrad.functions.piecewise import (
     Breakpoint,
     Choice,
@@ -42,6 +42,9 @@ REACH = (1, 2)
 
 SUMMED_UP = 2
 """So many piecewise ops are named in the few words about a path."""
+
+MOST_LETTERS = 60
+"""A direction that takes more letters to write is described instead."""
 
 LARGEST_POWER = 37
 """Beyond ten to this power, up or down, a float32 has no room for the axis."""
@@ -105,7 +108,7 @@ class Branches:
         self.f = f
         self.definition = define(f)
         self.written = written(f)
-        self.name = parameter_names(f, 1)[0]
+        self.name = first_parameter(f, "a")
         self.result = f"f({self.name})"
         (leaf,) = fresh(a, names=(self.name,))
         self.line = ray(leaf)
@@ -142,7 +145,7 @@ class Branches:
             with watcher.record():
                 d = call(leaf)
             require_differentiable(d, (self.name,))
-            require_finite(d, self.result, "d")
+            require_finite(d, self.result, "d", f"Choose another {self.name}.")
             return self._read(leaf, d, path, watcher)
 
     @unrecorded
@@ -183,6 +186,16 @@ class Branches:
         slopes = f"{_text(before.gradient)} to {_text(now.gradient)}"
         return f"{crossed}: {self.slope_name} went from {slopes}."
 
+    @property
+    def pieces(self) -> list[list[tuple[float, float]]]:
+        """The curve as far as the axis goes: a kink at zero has its floats far inside the gap."""
+        low, high = (10.0**power for power in self.reach)
+        within = [
+            [point for point in piece if 0.99 * low <= abs(point[0]) <= 1.01 * high]
+            for piece in self.scan.pieces
+        ]
+        return [piece for piece in within if piece]
+
     # In words
 
     @property
@@ -195,7 +208,10 @@ class Branches:
         """What the axis is called."""
         if self.single:
             return self.name
-        return f"s, where {self.name} = s · {formatting.array(self.line.direction, limit=4)}"
+        direction = formatting.array(self.line.direction, limit=4)
+        if len(direction) > MOST_LETTERS:
+            direction = f"a {formatting.shape(self.line.direction.shape)} of length 1"
+        return f"s, where {self.name} = s · {direction}"
 
     def code(self) -> list[CodeLine]:
         """F's lines, with how often each ran and what its test answered."""
@@ -257,10 +273,8 @@ class Branches:
         look, x = self.look, self.name
         if look.quotient is None:
             if look.d.shape != look.a.shape:
-                return (
-                    f"{self.result} has shape {formatting.shape(look.d.shape)} and {x} has "
-                    f"{formatting.shape(look.a.shape)}: there is no one quotient d / {x}."
-                )
+                shapes = f"{self.result} {_shaped(look.d)} and {x} {_shaped(look.a)}"
+                return f"{shapes}: there is no one quotient d / {x}."
             return f"{x} has a zero in it, so d / {x} is not defined there."
         if look.equal:
             return self._why_equal()
@@ -395,6 +409,10 @@ def _for_turns(function: Written, path: Path) -> Iterator[tuple[int, int]]:
     for node in ast.walk(function.node):
         if isinstance(node, ast.For) and node.lineno in path.lines:
             yield node.lineno, path.lines.get(node.body[0].lineno, 0)
+
+
+def _shaped(tensor: Tensor) -> str:
+    return f"has shape {formatting.shape(tensor.shape)}" if tensor.dim() else "is one number"
 
 
 def _text(tensor: Tensor) -> str:

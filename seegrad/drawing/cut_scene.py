@@ -33,7 +33,7 @@ from seegrad.drawing.breaking import broken
 from seegrad.drawing.layout import LABEL_MARGIN, Box, Layout, Link, Point, layout
 from seegrad.errors import InputError
 from seegrad.functions.asking import element
-from seegrad.functions.definition import define, parameter_names
+from seegrad.functions.definition import define, first_parameter
 from seegrad.functions.rewriting import detached, paused
 from seegrad.functions.severing import (
     HOWS,
@@ -64,6 +64,7 @@ SCISSORS = 30.0  # room for them on an edge, at the right of its label
 STAGGER = 26.0  # more room where an op has several edges: see cut.js
 LONGEST_LABEL = 26  # characters
 LONGEST_VALUE = 28
+LONGEST_SAID = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ class Cutting:
         self.f, self.x = f, x
         self.definition = define(f)
         self.written = written(f)
-        self.name = parameter_names(f, 1)[0]
+        self.name = first_parameter(f, "x")
         self.uncut = severed(f, x)
         assert self.uncut.graph is not None  # ``severed`` refuses an f that is cut off
         self.graph = self.uncut.graph
@@ -442,7 +443,7 @@ class Cutting:
         x, uncut = self.name, self.uncut.gradient
         if not numbers:
             sum_of = "" if run.y.numel() == 1 else f", of the sum of {self.result},"
-            return f"The gradient at {x}{sum_of} is {_maybe(uncut)}.{self.own_detach}"
+            return f"The gradient at {x}{sum_of} is {_said(uncut)}.{self.own_detach}"
         if run.problem:
             refused = f"backward() raises RuntimeError, “{run.problem}”."
             return f"Nothing leads back from {self.result}: {refused}"
@@ -454,7 +455,7 @@ class Cutting:
         same = (
             f" That is {self.vertex_name(came)}, number by number: a constant now." if came else ""
         )
-        return f"The gradient at {x} is {_maybe(run.gradient)} instead of {_maybe(uncut)}.{same}"
+        return f"The gradient at {x} is {_said(run.gradient)} instead of {_said(uncut)}.{same}"
 
     @cached_property
     def own_detach(self) -> str:
@@ -464,7 +465,7 @@ class Cutting:
             return ""
         came = same_numbers(self.uncut, now)
         same = f" That is {self.vertex_name(came)}, number by number." if came else ""
-        return f"{same} Without detach() it would be {_text(attached)}."
+        return f"{same} Without detach() it would be {_said(attached)}."
 
     # The ways to cut
 
@@ -473,7 +474,7 @@ class Cutting:
         place = self.places[numbers[-1] - 1]
         source, target = self.edges[place].source, self.edges[place].target
         name = self.vertex_name(source)
-        runs = {how: self.run(numbers, how) for how in HOWS}
+        runs = {how: self._tried(numbers, how) for how in HOWS}
         found = {how: facts(_sample(source), how) for how in HOWS}
         computed = source if source.op is not None else target
         written_as = {
@@ -491,7 +492,16 @@ class Cutting:
             name, tuple(SPELLING[how] for how in HOWS), tuple((n, tuple(c)) for n, c in rows)
         )
 
-    def _silent(self, run: Run) -> str:
+    def _tried(self, numbers: Sequence[int], how: How) -> Run | None:
+        """One run; ``None`` if f refuses this way of cutting, as it may one of the three."""
+        try:
+            return self.run(numbers, how)
+        except InputError:
+            return None
+
+    def _silent(self, run: Run | None) -> str:
+        if run is None:
+            return "f raises"
         return f"{len(self.places) - len(run.flows)} of {len(self.places)}"
 
     # The code
@@ -618,7 +628,9 @@ def _shared(fact: bool | None, otherwise: str) -> str:
     return otherwise if fact is None else "yes" if fact else "no"
 
 
-def _outcome(run: Run) -> str:
+def _outcome(run: Run | None) -> str:
+    if run is None:
+        return "f raises"
     return "backward() raises" if run.problem else _maybe(run.gradient)
 
 
@@ -687,6 +699,15 @@ def _exact(data: Tensor) -> str:
 
 def _maybe(gradient: Tensor | None) -> str:
     return "None" if gradient is None else _text(gradient)
+
+
+def _said(gradient: Tensor | None) -> str:
+    """A gradient in a sentence, which has more room than an edge."""
+    text = _maybe(gradient)
+    if gradient is None or not text.startswith("tensor"):
+        return text
+    longer = formatting.array(gradient, limit=4)
+    return longer if len(longer) <= LONGEST_SAID else f"a {text}"
 
 
 def _literal(x: Tensor) -> str:

@@ -5,34 +5,30 @@ several calls within one limit. Neither is seen by a recording that is under way
 
 What is left alone: the tensors given, their ``.grad``, torch's random state (every call sees the
 same one, so a dropout drops the same), and signal handlers. What a function does to things of its
-own, such as the running mean of a BatchNorm in training mode, it does here too.
+own, such as the running mean of a BatchNorm in training mode, it does here too. What it prints is
+not shown: one picture can take a thousand calls.
 """
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
+import io
+import reprlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from seegrad.errors import InputError
 from seegrad.formatting import number
 from seegrad.formatting import shape as shape_text
-
-LIMIT = 3.0
-"""Seconds that a question may take. The page waits a little longer before it asks for a kernel."""
-
-_AGAIN = 0.1  # seconds after which the alarm rings anew, if Python swallowed it in a __del__
+from seegrad.functions.time_limit import LIMIT as LIMIT
+from seegrad.functions.time_limit import limited, too_slow
+from seegrad.recording import unrecorded
 
 Function = Callable[..., Any]
 
@@ -106,25 +102,62 @@ def asking(
     """
     if not callable(f):
         raise InputError(
-            f"f must be a function of {' and '.join(names)}, and is {f!r} ({type(f).__name__}). "
-            "Give the function itself, not its result: f, not f(x)."
+            f"f must be a function of {' and '.join(names)}, and is {described(f)}. Give the "
+            f"function itself, not its result: f, not f({', '.join(names)})."
         )
     _warm_up()
     with torch.random.fork_rng(devices=[]), torch.inference_mode(False), torch.enable_grad():
         state = torch.get_rng_state()
+        calls = _Calls()
 
         def call(*inputs: Tensor) -> Tensor:
             torch.set_rng_state(state)
+            kept = () if calls.count else _copies(inputs)
+            calls.begin()
             try:
-                output = f(*inputs)
+                with redirect_stdout(io.StringIO()):
+                    output = f(*inputs)
             except InputError:
                 raise
             except Exception as error:
-                raise InputError(_raised(error, names)) from error
+                raise InputError(raised(error, names)) from error
+            if not all(map(_equal, inputs, kept)):
+                raise InputError(_CHANGES_ITS_INPUT.format(f="f", x=names[0]))
             return _usable(output, names)
 
-        with limited(seconds):
+        with limited(seconds, calls.too_slow):
             yield call
+
+
+class _Calls:
+    """How often f was called so far, and since when its last call runs."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._began = 0.0
+
+    def begin(self) -> None:
+        self.count += 1
+        self._began = perf_counter()
+
+    def too_slow(self, seconds: float) -> str:
+        """What is said when the time is up: is one call to blame, or are all of them?"""
+        if self.count < 2 or perf_counter() - self._began > seconds / 2:
+            return too_slow(seconds)
+        return (
+            f"{self.count:,} calls of f took more than {number(float(seconds))} seconds, so they "
+            "were stopped: the picture needs many. Make f do less, or give it a smaller input."
+        )
+
+
+@unrecorded
+def _copies(inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return tuple(x.detach().clone() for x in inputs)
+
+
+@unrecorded
+def _equal(x: Tensor, kept: Tensor) -> bool:
+    return x.equal(kept)
 
 
 @cache
@@ -133,93 +166,6 @@ def _warm_up() -> None:
     with torch._C.DisableTorchFunction(), torch.inference_mode(False), torch.enable_grad():
         leaf = torch.zeros(1, requires_grad=True)
         torch.autograd.grad(leaf * 2, leaf, torch.ones(1), materialize_grads=True)
-
-
-@contextmanager
-def limited(seconds: float = LIMIT) -> Iterator[None]:
-    """Stop what runs in the block after ``seconds``, and hide it from a recording outside.
-
-    In the main thread an alarm stops it between two Python instructions; in any thread it is
-    stopped at its next torch call. One torch call that takes long is waited for, and so is an
-    import.
-
-    Raises
-    ------
-    InputError: it took longer.
-    """
-    try:
-        with _alarm(seconds), _Deadline(seconds):
-            yield
-    except _Overdue:
-        raise InputError(
-            f"f took more than {number(float(seconds))} seconds, so it was stopped. Does a loop in "
-            "it never end? Otherwise give it a smaller input, or make it do less."
-        ) from None
-
-
-class _Overdue(BaseException):
-    """Time is up. No Exception: a learner's ``except Exception`` must not swallow it."""
-
-
-class _Deadline(TorchFunctionMode):
-    """Looks at the clock before each torch call, and passes the call on to PyTorch alone."""
-
-    def __init__(self, seconds: float):
-        super().__init__()
-        self._end = perf_counter() + seconds
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if perf_counter() > self._end and not _importing(sys._getframe()):
-            raise _Overdue
-        with torch._C.DisableTorchFunction():
-            return func(*args, **(kwargs or {}))
-
-
-@contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
-    """Raise _Overdue in the block after ``seconds``, where Python can be interrupted at all."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not hasattr(signal, "setitimer"):
-        yield
-        return
-    running = True
-
-    def ring(_signal: int, frame: FrameType | None) -> None:
-        if running and not _importing(frame):  # else it rings again
-            raise _Overdue
-
-    began = perf_counter()
-    handler = signal.signal(signal.SIGALRM, ring)
-    delay, interval = signal.setitimer(signal.ITIMER_REAL, seconds, _AGAIN)
-    try:
-        try:
-            yield
-        finally:
-            running = False
-    finally:  # also if the alarm rang between the block's end and the line above
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, handler or signal.SIG_DFL)
-        if delay:  # somebody else's alarm was set: it still rings when it should
-            left = max(1e-3, delay - (perf_counter() - began))
-            signal.setitimer(signal.ITIMER_REAL, left, interval)
-
-
-def _importing(frame: FrameType | None) -> bool:
-    """Is a module being imported? Cut short, half of it would stay behind and break what follows.
-
-    torch imports hundreds of modules when torch.func is first used.
-    """
-    while frame is not None:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            return True
-        frame = frame.f_back
-    return False
 
 
 # What can be wrong with what goes in and what comes out
@@ -240,7 +186,7 @@ Write 1.0 for 1, or x.float().
 def _leaf(x: Tensor, name: str) -> Tensor:
     if not isinstance(x, Tensor):
         raise InputError(
-            f"{name} must be a tensor of floats, and is {x!r} ({type(x).__name__}). "
+            f"{name} must be a tensor of floats, and is {described(x)}. "
             f"Write, for example, {name} = torch.tensor([1.0, 2.0])."
         )
     with torch._C.DisableTorchFunction(), torch.inference_mode(False):
@@ -255,7 +201,7 @@ def _leaf(x: Tensor, name: str) -> Tensor:
                 f"{name} holds {_kind(x.dtype)} ({x.dtype}), and only floats have derivatives. "
                 f"{_mend(x.dtype, name)}"
             )
-        require_finite(x, name, name)
+        require_finite(x, name, name, f"Give {name} finite numbers.")
         return x.detach().clone().requires_grad_()
 
 
@@ -264,7 +210,7 @@ def _require_plain(tensor: Tensor, name: str) -> None:
         raise InputError(
             f"{name} is {'on the meta device' if tensor.is_meta else 'sparse'}, and its numbers "
             "cannot be read one by one. Use an ordinary tensor, such as "
-            f"{f'torch.rand{tuple(tensor.shape)}' if tensor.is_meta else f'{name}.to_dense()'}."
+            f"{f'torch.rand({list(tensor.shape)})' if tensor.is_meta else f'{name}.to_dense()'}."
         )
 
 
@@ -280,14 +226,15 @@ def _mend(dtype: torch.dtype, name: str) -> str:
     return f"Write 1.0 for {'True' if dtype is torch.bool else '1'}, or {name}.float()."
 
 
-def require_finite(tensor: Tensor, whole: str, name: str) -> None:
+def require_finite(
+    tensor: Tensor, whole: str, name: str, mend: str = "Choose an x where it is finite."
+) -> None:
     """Raise InputError, naming the element, if one is NaN or infinite.
 
-    >>> require_finite(torch.tensor([[0.0, 1.0], [float("nan"), 3.0]]), "x", "x")
+    >>> require_finite(torch.tensor([[0.0, 1.0], [float("nan"), 3.0]]), "f(x)", "y")
     Traceback (most recent call last):
     ...
-    seegrad.errors.InputError: x is not finite: x[1, 0] is nan. Choose an x where every number is \
-finite.
+    seegrad.errors.InputError: f(x) is not finite: y[1, 0] is nan. Choose an x where it is finite.
     """
     with torch._C.DisableTorchFunction():
         values = tensor.detach()
@@ -296,8 +243,11 @@ finite.
             return
         flat = values.flatten()
         place = int(flat.isfinite().logical_not().nonzero()[0])
-        told = f"{element(name, place, tensor.shape)} is {number(flat[place].item())}"
-    raise InputError(f"{whole} is not finite: {told}. Choose an x where every number is finite.")
+        bad = number(flat[place].item())
+    if not tensor.dim():
+        raise InputError(f"{whole} is {bad}, not a finite number. {mend}")
+    told = f"{element(name, place, tensor.shape)} is {bad}"
+    raise InputError(f"{whole} is not finite: {told}. {mend}")
 
 
 def require_differentiable(output: Tensor, names: Sequence[str] = ("x",)) -> None:
@@ -324,8 +274,8 @@ def _usable(output: object, names: Sequence[str]) -> Tensor:
         if output is None:
             raise InputError(f"{called} is None: does f have a return? It must return a tensor.")
         raise InputError(
-            f"{called} must be a tensor, and is {output!r} ({type(output).__name__}). Compute with "
-            "torch throughout, and leave out item(), tolist() and float()."
+            f"{called} must be a tensor, and is {described(output)}. Compute with torch "
+            "throughout, and leave out item(), tolist(), numpy() and float()."
         )
     _require_plain(output, called)
     if output.numel() == 0:
@@ -336,18 +286,50 @@ def _usable(output: object, names: Sequence[str]) -> Tensor:
     if not output.dtype.is_floating_point:
         raise InputError(
             f"{called} holds {_kind(output.dtype)} ({output.dtype}), and only floats have "
-            "derivatives. Leave casts, comparisons, round and argmax out of what f returns."
+            f"derivatives. {_mend_output(output.dtype)}"
         )
     return output
 
 
-def _raised(error: Exception, names: Sequence[str]) -> str:
+def _mend_output(dtype: torch.dtype) -> str:
+    if dtype.is_complex:
+        return "Let f return its real part, its imaginary part or its abs()."
+    return "Leave casts, comparisons, round and argmax out of what f returns."
+
+
+def described(thing: object) -> str:
+    """A value and its kind, in one short line whatever it holds.
+
+    >>> described(None), described(list(range(1000)))
+    ('None (NoneType)', '[0, 1, 2, 3, 4, 5, ...] (list)')
+    """
+    line = " ".join(reprlib.repr(thing).split())
+    return f"{line if len(line) <= 60 else f'{line[:59]}…'} ({type(thing).__name__})"
+
+
+_CHANGES_ITS_INPUT = (
+    "{f} changes its own input {x} in place, so what it returns does not belong to the {x} that "
+    "you gave. Let it begin with {x} = {x}.clone(), or leave out what ends in an underscore, such "
+    "as add_."
+)
+
+_LEAF_IN_PLACE = "leaf Variable that requires grad is being used in an in-place operation"
+
+
+def raised(error: Exception, names: Sequence[str], f: str = "f") -> str:
+    """What a function raised, in one line, and where to look.
+
+    >>> raised(ValueError("x is wrong"), ("x", "w"))
+    'f raised ValueError: x is wrong. Call f(x, w) in a cell of its own to see where.'
+    """
+    if _LEAF_IN_PLACE in str(error):
+        return _CHANGES_ITS_INPUT.format(f=f, x=names[0])
     told = " ".join(str(error).split())
-    sentence = f"{told}" if len(told) <= 300 else f"{told[:300]}…"
+    sentence = told if len(told) <= 300 else f"{told[:300]}…"
     return (
-        f"f raised {type(error).__name__}{f': {sentence}' if sentence else ''}"
+        f"{f} raised {type(error).__name__}{f': {sentence}' if sentence else ''}"
         f"{'' if sentence.endswith(('.', '…', '!', '?')) else '.'} "
-        f"Call f({', '.join(names)}) in a cell of its own to see where."
+        f"Call {f}({', '.join(names)}) in a cell of its own to see where."
     )
 
 

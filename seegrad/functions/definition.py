@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Size, Tensor, strided
 from torch import dtype as torch_dtype
+from torch.nn import Module
 from torch.overrides import resolve_name
 
 from seegrad import formatting
@@ -67,18 +68,33 @@ def define(f: Callable[..., Any]) -> Definition:
     return Definition(function.name, tuple(function.lines()), *_surroundings(f, function.name))
 
 
+def first_parameter(f: Callable[..., Any], otherwise: str) -> str:
+    """What f calls its first argument; ``otherwise`` where it does not say.
+
+    >>> import torch
+    >>> first_parameter(lambda w: w, "x"), first_parameter(torch.log, "x")
+    ('w', 'x')
+    """
+    return (_parameters(f, 1) or (otherwise,))[0]
+
+
 def parameter_names(f: Callable[..., Any], count: int) -> tuple[str, ...]:
     """What f calls its first ``count`` arguments; x0, x1, … where it does not say.
 
     >>> parameter_names(lambda x, w: x * w, 2), parameter_names(max, 2)
     (('x', 'w'), ('x0', 'x1'))
     """
+    names = _parameters(f, count)
+    return names if len(names) == count else tuple(f"x{index}" for index in range(count))
+
+
+def _parameters(f: Callable[..., Any], count: int) -> tuple[str, ...]:
+    """The names of up to ``count`` arguments that f takes by their place."""
     try:
         parameters = list(inspect.signature(f).parameters.values())[:count]
     except (TypeError, ValueError):
-        parameters = []
-    names = tuple(p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD)
-    return names if len(names) == count else tuple(f"x{index}" for index in range(count))
+        return ()
+    return tuple(p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD)
 
 
 def _named(f: object) -> Definition:
@@ -88,7 +104,8 @@ def _named(f: object) -> Definition:
         return Definition("f", (f"f = {path}",))
     kind = type(f).__name__
     told = f"f is a {kind}, which cannot be written out: put your own there."
-    return Definition("f", ("f = ...",), (), told)
+    described = f"  # {f!r}" if isinstance(f, Module) and "\n" not in repr(f) else ""
+    return Definition("f", (f"f = ...{described}",), (), told)
 
 
 def _no_source(name: str) -> str:

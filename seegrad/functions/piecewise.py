@@ -189,9 +189,7 @@ class Ray:
 
     def place(self, a: Tensor) -> float:
         """The s that a stands at."""
-        if a.numel() == 1:
-            return float(a.item())
-        return float(a.norm().item())
+        return float(a.item()) if a.numel() == 1 else _length(a)
 
 
 @unrecorded
@@ -200,10 +198,20 @@ def ray(a: Tensor) -> Ray:
 
     >>> ray(torch.tensor([3.0, 4.0])).direction
     tensor([0.6000, 0.8000])
+    >>> ray(torch.tensor([3e30, 4e30])).direction
+    tensor([0.6000, 0.8000])
     """
     a = a.detach()
-    size = a.norm()
-    return Ray(torch.ones_like(a) if a.numel() == 1 or not size else a / size)
+    size = _length(a)
+    return Ray(
+        torch.ones_like(a) if a.numel() == 1 or not size else (a.double() / size).to(a.dtype)
+    )
+
+
+def _length(a: Tensor) -> float:
+    """The Euclidean length, also where the squares of a's dtype would end in 0 or infinity."""
+    size = float(a.norm().item())
+    return size if 0 < size < float("inf") else float(a.double().norm().item())
 
 
 # One run

@@ -18,7 +18,14 @@ from torch import Tensor, nn
 
 from seegrad import formatting
 from seegrad.errors import InputError
-from seegrad.functions.asking import asking, element, fresh, require_differentiable
+from seegrad.functions.asking import (
+    asking,
+    described,
+    element,
+    fresh,
+    raised,
+    require_differentiable,
+)
 from seegrad.recording import unrecorded
 
 Preset = Literal["ones", "1/N", "one-hot", "mask", "loss", "own"]
@@ -61,14 +68,33 @@ class Criterion:
 
     def losses(self, pred: Tensor, target: Any) -> Tensor:
         """A loss for each element, sample, pixel, pair or task, connected to ``pred``."""
-        losses = _as_tensor(self.made(pred, target))
-        _require_losses(losses, pred, reduced=not self.variants)
+        return self.one_by_one(self.made(pred, target), pred, target)
+
+    def one_by_one(self, made: Any, pred: Tensor, target: Any) -> Tensor:
+        """What loss_fn returned, as one tensor of losses."""
+        losses = _as_tensor(made)
+        if self._added_up(losses, pred, target):
+            raise InputError(_IGNORES if self.variants else _ADDED_UP)
+        if losses.numel() > MOST_ELEMENTS:
+            raise InputError(_too_many("The loss", losses.numel()))
         return losses
+
+    def _added_up(self, losses: Tensor, pred: Tensor, target: Any) -> bool:
+        """Is this one number the sum or mean of what should be several losses?"""
+        if losses.dim() or pred.numel() == 1:
+            return False
+        # The loss of a single sample, its class given without a batch, is one number rightly.
+        return not self.variants or not isinstance(target, Tensor) or target.numel() > 1
 
     def reduced(self, reduction: str, pred: Tensor, target: Any) -> Tensor:
         """The one number that ``reduction`` ("sum" or "mean") makes of the losses."""
         if reduction in self.variants:
-            number: Tensor = _called(self.variants[reduction], pred, target)
+            number = _called(self.variants[reduction], pred, target)
+            if not isinstance(number, Tensor) or number.numel() != 1:
+                got = (
+                    _kind(number) if not isinstance(number, Tensor) else f"{number.numel()} losses"
+                )
+                raise InputError(_NOT_ONE.format(name=self.name, reduction=reduction, got=got))
             return number
         losses = self.losses(pred, target)
         return losses.sum() if reduction == "sum" else losses.mean()
@@ -97,13 +123,19 @@ def criterion(loss_fn: LossFn) -> Criterion:
     >>> criterion(lambda pred, target: (pred - target) ** 2).variants
     {}
     """
-    if isinstance(loss_fn, Mapping) or (isinstance(loss_fn, Sequence) and len(loss_fn) > 0):
+    several = isinstance(loss_fn, Mapping | Sequence) and not isinstance(loss_fn, str)
+    if several and loss_fn:
         return _criterion_of_tasks(loss_fn)
+    if isinstance(loss_fn, type):
+        name = loss_fn.__name__
+        raise InputError(
+            f"reduction got the class {name}, and needs a loss that is made of it: {name}()."
+        )
     if not callable(loss_fn):
         raise InputError(
-            f"reduction needs a loss function, and got {type(loss_fn).__name__}. Give it a module "
-            "such as nn.MSELoss(), a function such as F.cross_entropy, or one of your own that "
-            "returns a loss for each sample."
+            f"reduction needs a loss function, and got {described(loss_fn)}. Give it a module such "
+            "as nn.MSELoss(), a function such as F.cross_entropy, or one of your own that returns "
+            "a loss for each sample."
         )
     return Criterion(_name(loss_fn), loss_fn, _variants(loss_fn))
 
@@ -113,7 +145,7 @@ def _criterion_of_tasks(functions: Any) -> Criterion:
     for task, function in members.items():
         if not callable(function):
             raise InputError(
-                f"The loss of task {task!r} is {type(function).__name__}, not a function. Give a "
+                f"The loss of task {task!r} is {described(function)}, not a function. Give a "
                 "function for each task: its losses are computed anew when you change pred."
             )
     names = (_task(task, function) for task, function in members.items())
@@ -165,13 +197,9 @@ def _called(function: Callable[..., Any], pred: Tensor, target: Any) -> Any:
     except InputError:
         raise
     except Exception as error:
-        told = " ".join(str(error).split())[:300]
-        stop = "" if told.endswith((".", "!", "?")) else "."
-        arguments = "pred" if target is None else "pred, target"
-        raise InputError(
-            f"{_name(function)} raised {type(error).__name__}: {told}{stop} Call it with "
-            f"({arguments}) in a cell of its own to see where. {_shapes(pred, target)}"
-        ) from error
+        names = ("pred",) if target is None else ("pred", "target")
+        told = raised(error, names, _name(function))
+        raise InputError(f"{told} {_shapes(pred, target)}") from error
 
 
 def _shapes(pred: Tensor, target: Any) -> str:
@@ -185,51 +213,59 @@ def _as_tensor(made: Any) -> Tensor:
     """The losses as one tensor; those of several tasks are stacked."""
     if isinstance(made, Tensor):
         return made
-    if isinstance(made, Mapping):
-        made = list(made.values())
-    if not isinstance(made, list | tuple) or not made:
+    if not isinstance(made, Mapping | list | tuple) or not made:
         raise InputError(
-            f"loss_fn returned {_kind(made)}, not a tensor. Let it return the losses: a tensor "
+            f"loss_fn returned {described(made)}, not a tensor. Let it return the losses: a tensor "
             "with one for each sample, or a list with one for each task."
         )
-    for place, loss in enumerate(made):
+    tasks = made if isinstance(made, Mapping) else dict(enumerate(made))
+    for task, loss in tasks.items():
         if not isinstance(loss, Tensor) or loss.numel() != 1:
-            what = f"shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else _kind(loss)
+            what = f"has shape {tuple(loss.shape)}" if isinstance(loss, Tensor) else _is(loss)
             raise InputError(
-                f"Loss {place} of the list is no single number ({what}). In a list each task "
-                "needs one number: take .mean() of its losses."
+                f"Loss {task!r} of the {_kind(made)} {what}, and each task needs one number: take "
+                ".mean() of its losses, or return all losses in one tensor."
             )
-    return torch.stack([loss.reshape(()) for loss in made])
+    return torch.stack([loss.reshape(()) for loss in tasks.values()])
+
+
+def _is(loss: object) -> str:
+    return f"is {described(loss)}"
 
 
 def _kind(thing: Any) -> str:
     return "None" if thing is None else type(thing).__name__
 
 
-def _require_losses(losses: Tensor, pred: Tensor, reduced: bool) -> None:
-    if losses.dim() == 0 and pred.numel() > 1 and reduced:
-        raise InputError(
-            "loss_fn returned one number: it has added the losses up already. Let it return them "
-            "one by one (leave out .mean() or .sum(); pass reduction='none' inside), or give "
-            "reduction the loss itself, such as nn.MSELoss() or F.mse_loss."
-        )
-    if losses.numel() > MOST_ELEMENTS:
-        raise InputError(
-            _TOO_MANY.format(what="The loss", count=losses.numel(), most=MOST_ELEMENTS)
-        )
-
-
-_TOO_MANY = (
-    "{what} has {count} elements; the picture shows up to {most}. Give it a smaller batch or a "
-    "crop, such as pred[:2, :, :16, :16], and the target that belongs to it."
+_ADDED_UP = (
+    "loss_fn returned one number: it has added the losses up already. Let it return them one by "
+    "one (leave out .mean() or .sum(); pass reduction='none' inside), or give reduction the loss "
+    "itself, such as nn.MSELoss() or F.mse_loss."
 )
+
+_IGNORES = (
+    "loss_fn takes the argument reduction, but with reduction='none' it returned one number. Let "
+    "it return the losses one by one then, or leave the argument out and return them always."
+)
+
+_NOT_ONE = (
+    "{name} takes the argument reduction, but with reduction='{reduction}' it returned {got}, not "
+    "one number. Let it use the argument, or leave it out: the losses are then added up for it."
+)
+
+
+def _too_many(what: str, count: int) -> str:
+    return (
+        f"{what} has {count:,} elements; the picture shows up to {MOST_ELEMENTS:,}. Give it a "
+        "smaller batch or a crop, such as pred[:2, :, :16, :16], and the target that belongs to it."
+    )
 
 
 def leaf(pred: Tensor) -> Tensor:
     """A copy of the prediction to differentiate by. Raises InputError if there can be none."""
     (copied,) = fresh(pred, names=("pred",))
     if copied.numel() > MOST_ELEMENTS:
-        raise InputError(_TOO_MANY.format(what="pred", count=copied.numel(), most=MOST_ELEMENTS))
+        raise InputError(_too_many("pred", copied.numel()))
     return copied
 
 
@@ -242,6 +278,20 @@ def _require_finite(numbers: Tensor, what: str, name: str) -> None:
         raise InputError(
             f"{what} is {value} at {element(name, place, numbers.shape)}. Choose a pred where it "
             "is finite: log needs positive numbers, and sqrt has no slope at 0."
+        )
+
+
+def _require_reduced(total: Tensor, mean: Tensor, mean_gradient: Tensor) -> None:
+    """Each loss is finite; their sum may overflow, and the mean of none is 0 / 0."""
+    if not total.isfinite():
+        raise InputError(
+            f"The sum of the losses is {formatting.number(total.item())}: {total.dtype} ends at "
+            f"{formatting.number(torch.finfo(total.dtype).max)}. Choose a pred with smaller losses."
+        )
+    if not (mean.isfinite() and mean_gradient.isfinite().all()):
+        raise InputError(
+            f"The mean of the losses is {formatting.number(mean.item())}: the loss leaves out "
+            "every target (ignore_index), or its weights add up to 0. Keep one target at least."
         )
 
 
@@ -300,20 +350,27 @@ def reduce(loss: Criterion, pred: Tensor, target: Any = None) -> Reduced:
     (tensor([0., 0., 4.]), tensor([0.0000, 0.0000, 1.3333]))
     """
     at = leaf(pred)
-    losses = _asked(lambda at: loss.losses(at, target), at)
+    made: Any = None
+
+    def losses_at(at: Tensor) -> Tensor:
+        nonlocal made
+        made = loss.made(at, target)
+        return loss.one_by_one(made, at, target)
+
+    losses = _asked(losses_at, at)
     _require_finite(losses, "The loss", "loss")
-    made = loss.made(at, target)
     total = _asked(lambda at: loss.reduced("sum", at, target), at)
     mean = _asked(lambda at: loss.reduced("mean", at, target), at)
-    total_gradient = _gradient(total, at)
+    total_gradient, mean_gradient = _gradient(total, at), _gradient(mean, at)
     _require_finite(total_gradient, "The gradient", "pred")
+    _require_reduced(total, mean, mean_gradient)
     return Reduced(
         pred=at.detach(),
         losses=losses.detach(),
         total=total.detach(),
         mean=mean.detach(),
         total_gradient=total_gradient,
-        mean_gradient=_gradient(mean, at),
+        mean_gradient=mean_gradient,
         divisor=_divisor(total.item(), mean.item(), losses.numel()),
         entries=_entries(losses, at),
         tasks=tuple(map(str, made)) if isinstance(made, Mapping) else (),

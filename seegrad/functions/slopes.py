@@ -16,8 +16,15 @@ from torch import Tensor
 
 from seegrad.errors import InputError
 from seegrad.formatting import shape as shape_text
-from seegrad.functions.asking import LIMIT, Function, asking, element, fresh
+from seegrad.functions.asking import (
+    Function,
+    asking,
+    element,
+    fresh,
+    require_finite,
+)
 from seegrad.functions.derivatives import evaluate
+from seegrad.functions.time_limit import LIMIT
 
 STEPS_A_DECADE = 4
 """So many h stand between 1 and 1/10."""
@@ -123,6 +130,7 @@ def slope_at(
         point = evaluate(call, (leaf,))
         _require_one_number(point.output)
         gradient = point.pull(torch.ones_like(point.output)).reshape(leaf.shape).detach()
+        require_finite(gradient, "The gradient of f", "it", _NO_TANGENT)
         with torch.no_grad():
             y = point.output.detach().flatten()[0]
             ends = torch.stack([_along(call, leaf, index, h) for h in hs])
@@ -136,6 +144,9 @@ def slope_at(
         tuple(ends.double().tolist()),
         tuple(secants.double().tolist()),
     )
+
+
+_NO_TANGENT = "Without it there is no tangent: choose another x. sqrt, for one, has none at 0."
 
 
 def steps(dtype: torch.dtype) -> tuple[float, ...]:
@@ -162,7 +173,7 @@ def curve(f: Function, x: Tensor, index: int, ts: Sequence[float]) -> list[float
         values = []
         for t in ts:
             flat[index] = t
-            values.append(float(_number(call(moved.clone()))))
+            values.append(float(_number_or_nan(call, moved.clone())))
     return values
 
 
@@ -177,13 +188,21 @@ def surface(
     (leaf,) = fresh(x)
     with asking(f) as call, torch.no_grad():
         points = [[torch.tensor([a, b], dtype=leaf.dtype) for a in across] for b in up]
-        return [[float(_number(call(p.reshape(leaf.shape)))) for p in row] for row in points]
+        return [[float(_number_or_nan(call, p.reshape(leaf.shape))) for p in row] for row in points]
 
 
 def _along(call: Callable[..., Tensor], leaf: Tensor, index: int, h: float) -> Tensor:
     moved = leaf.detach().clone()
     moved.view(-1)[index] += h
-    return _number(call(moved))
+    return _number_or_nan(call, moved)
+
+
+def _number_or_nan(call: Callable[..., Tensor], x: Tensor) -> Tensor:
+    """The value of f near the point that is looked at: where f raises, the picture has a gap."""
+    try:
+        return _number(call(x))
+    except InputError:
+        return torch.full((), math.nan, dtype=x.dtype)
 
 
 def _number(output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-import { asker, frame, html, listen, number, svg } from "./common.js";
+import { asker, frame, html, listen, number, say, svg, typed } from "./common.js";
 
 // branches(f, a): the path that f takes at a, and f along a on log axes. The kernel runs f; here its numbers
 // are placed on the axes.
@@ -11,24 +11,25 @@ import { asker, frame, html, listen, number, svg } from "./common.js";
  *    code: CodeLine[], numbers: Reading[], summary: string, why: string, crossed: string}} Page
  *  @typedef {{at(value: number): number, ticks: number[]}} Scale */
 
-const WIDTH = 824; // units of the drawing, px in a 900-px notebook
+const WIDTH = 824; // px, until the drawing stands in its column
 const HEIGHT = 236;
 const SIDE = 62; // left for the numbers of each vertical axis
-const FOOT = 46; // below the drawing, for the horizontal axis
+const FOOT = 26; // below the drawing, for the horizontal axis
 const TOP = 22;
 const GAP = 0.03; // of half the axis: around zero, which a logarithm never reaches
 const STEPS = 1000; // of the slider, on each side of zero
 const MOST_LINES = 60; // more kinks than this on a side get a short mark each
-const [LEFT, RIGHT] = [SIDE, WIDTH - SIDE];
-const MIDDLE = WIDTH / 2;
+const DECADE = 52; // px that a power of ten needs below the axis
+const HEADINGS = 490; // px that the words above the drawing need side by side
 
 /** Places on the axis: -1 … -GAP for negative s, GAP … 1 for positive ones. @param {[number, number]} reach */
 function axis([begin, end]) {
   return {
     /** @param {number} s */
     place(s) {
+      if (Math.abs(s) < 0.99 * 10 ** begin) return 0; // too near to zero for the axis: in the gap
       const share = (Math.log10(Math.abs(s)) - begin) / (end - begin);
-      return s ? Math.sign(s) * (GAP + (1 - GAP) * Math.min(1, Math.max(0, share))) : 0;
+      return Math.sign(s) * (GAP + (1 - GAP) * Math.min(1, Math.max(0, share)));
     },
     /** Four digits will do; zero in the gap. @param {number} place */
     s(place) {
@@ -39,8 +40,13 @@ function axis([begin, end]) {
   };
 }
 
-/** @param {number} place */
-const across = (place) => MIDDLE + (place * (RIGHT - LEFT)) / 2;
+/** From a place on the axis to px in a drawing of this width, and back. @param {number} width */
+const across = (width) => ({
+  /** @param {number} place */
+  px: (place) => width / 2 + place * (width / 2 - SIDE),
+  /** @param {number} px */
+  place: (px) => Math.max(-1, Math.min(1, (px - width / 2) / (width / 2 - SIDE))),
+});
 
 /** A symmetrical log scale for these values: a logarithm where they have one sign. @param {number[]} values @returns {Scale} */
 function scale(values) {
@@ -88,60 +94,63 @@ function apart(labels) {
   return kept;
 }
 
-/** One sign of s: its vertical axis, kinks and curve. @param {Curve} curve @param {1 | -1} sign */
-function side(curve, sign) {
+/** One sign of s: its vertical axis, kinks and curve. @param {Curve} curve @param {1 | -1} sign @param {number} width px */
+function side(curve, sign, width) {
   const { place } = axis(curve.reach);
+  const { px } = across(width);
   const pieces = curve.pieces.filter(([[s]]) => Math.sign(s || 1) === sign);
   const heights = scale(pieces.flat().map(([, value]) => value));
   const kinks = curve.kinks.filter(({ s }) => s !== 0 && Math.sign(s) === sign);
   const foot = kinks.length > MOST_LINES ? HEIGHT - 8 : TOP;
   const marks = kinks.map(({ s, text }) => {
-    const x = across(place(s));
+    const x = px(place(s));
     const line = svg("line", { class: "kink", x1: x, x2: x, y1: foot, y2: HEIGHT });
     line.append(svg("title", {}, `kink at ${number(s)}: ${text}`));
     return line;
   });
   const lines = pieces.map((piece) => {
-    const points = piece.map(([s, value]) => `${across(place(s))},${down(heights.at(value))}`);
+    const points = piece.map(([s, value]) => `${px(place(s))},${down(heights.at(value))}`);
     return svg("polyline", { class: "f", points: points.join(" ") });
   });
-  const [edge, anchor] = sign < 0 ? [LEFT - 8, "end"] : [RIGHT + 8, "start"];
+  const [edge, anchor] = sign < 0 ? [SIDE - 8, "end"] : [width - SIDE + 8, "start"];
   const labels = apart(heights.ticks.map((tick) => ({ tick, y: down(heights.at(tick)) }))).map(({ tick, y }) =>
     svg("text", { class: "tick", x: edge, y, "text-anchor": anchor }, number(tick)),
   );
   const [begin, end] = curve.reach;
-  const every = Math.ceil((end - begin) / 5);
+  const [from, to] = [px(sign * GAP), px(sign)].sort((a, b) => a - b);
+  const every = Math.ceil((end - begin) / Math.max(1, Math.min(5, Math.floor((to - from) / DECADE))));
   const powers = Array.from({ length: end - begin + 1 }, (_, i) => begin + i).filter((_, i) => i && i % every === 0);
   const decades = powers.map((power) => {
     const s = sign * 10 ** power;
-    return svg("text", { class: "tick", x: across(place(s)), y: HEIGHT + 16, "text-anchor": "middle" }, ...powerLabel(s));
+    return svg("text", { class: "tick", x: px(place(s)), y: HEIGHT + 16, "text-anchor": "middle" }, ...powerLabel(s));
   });
-  const [from, to] = [across(sign * GAP), across(sign)];
-  const plate = { class: "plate", x: Math.min(from, to), y: TOP, width: Math.abs(to - from), height: HEIGHT - TOP };
-  return { heights, parts: [svg("rect", plate), ...marks, ...lines, ...labels, ...decades] };
+  const plate = { class: "plate", x: from, y: TOP, width: to - from, height: HEIGHT - TOP };
+  const nothing = svg("text", { class: "tick", x: (from + to) / 2, y: (TOP + HEIGHT) / 2, "text-anchor": "middle" });
+  if (curve.pieces.length && !pieces.length) nothing.textContent = "no finite value here";
+  return { heights, parts: [svg("rect", plate), ...marks, ...lines, nothing, ...labels, ...decades] };
 }
 
-/** f along the axis. @param {Curve} curve @param {string} result @param {string} place
+/** f along the axis. @param {Curve} curve @param {string} result @param {string} place @param {number} width px
  *  @param {(s: number) => void} go */
-function plot(curve, result, place, go) {
-  const sides = { [-1]: side(curve, -1), [1]: side(curve, 1) };
-  const viewBox = `0 0 ${WIDTH} ${HEIGHT + FOOT}`;
+function plot(curve, result, place, width, go) {
+  const sides = { [-1]: side(curve, -1, width), [1]: side(curve, 1, width) };
+  const axes = across(width);
+  const [left, right] = width < HEADINGS + 2 * SIDE ? [0, width] : [SIDE, width - SIDE];
+  const viewBox = `0 0 ${width} ${HEIGHT + FOOT}`;
   const canvas = svg("svg", { viewBox, role: "img" });
   const guide = svg("line", { class: "guide", y1: TOP, y2: HEIGHT });
   const dot = svg("circle", { class: "here", r: 5.5 });
-  const zero = svg("text", { class: "tick", x: MIDDLE, y: HEIGHT + 16, "text-anchor": "middle" }, "0");
-  const name = svg("text", { class: "tick", x: LEFT, y: 10 }, `${result}, logarithmic in both directions`);
-  const foot = svg("text", { class: "tick", x: MIDDLE, y: HEIGHT + 34, "text-anchor": "middle" }, place);
-  const kinks = svg("text", { class: "tick", x: RIGHT, y: 10, "text-anchor": "end" }, "dotted: kinks");
-  canvas.append(...sides[-1].parts, ...sides[1].parts, zero, name, kinks, foot, guide, dot);
+  const zero = svg("text", { class: "tick", x: axes.px(0), y: HEIGHT + 16, "text-anchor": "middle" }, "0");
+  const name = svg("text", { class: "tick", x: left, y: 10 }, `${result}, logarithmic in both directions`);
+  const kinks = svg("text", { class: "tick", x: right, y: 10, "text-anchor": "end" }, "dotted: kinks");
+  canvas.append(...sides[-1].parts, ...sides[1].parts, zero, name, kinks, guide, dot);
   canvas.addEventListener("click", ({ clientX }) => {
     const box = canvas.getBoundingClientRect();
-    const x = ((clientX - box.left) / box.width) * WIDTH;
-    go(axis(curve.reach).s(Math.max(-1, Math.min(1, (2 * (x - MIDDLE)) / (RIGHT - LEFT)))));
+    go(axis(curve.reach).s(axes.place(((clientX - box.left) / box.width) * width)));
   });
   /** @param {Page} page */
   const show = ({ s, value, at, summary, result }) => {
-    const x = across(axis(curve.reach).place(s));
+    const x = axes.px(axis(curve.reach).place(s));
     const y = down(sides[s < 0 ? -1 : 1].heights.at(value));
     for (const end of ["x1", "x2"]) guide.setAttribute(end, String(x));
     dot.setAttribute("cx", String(x));
@@ -176,7 +185,7 @@ function readings({ numbers }) {
 function shortest(s) {
   const digits = Array.from({ length: 16 }, (_, i) => Number(s.toPrecision(i + 1)));
   const least = digits.find((near) => Math.fround(near) === s || near === s) ?? s;
-  return s && Math.abs(s) < 1e-3 ? least.toExponential() : String(least);
+  return s && (Math.abs(s) < 1e-3 || Math.abs(s) >= 1e12) ? least.toExponential() : String(least);
 }
 
 /** The slider, with the same places as the plot's axis, and a field to type the exact number.
@@ -186,27 +195,21 @@ function control(go) {
   const field = html("input", { type: "number", step: "any" });
   const label = html("label", {}, html("span"), field);
   const unit = /** @type {HTMLElement} */ (label.firstChild);
-  let shown = 0;
   /** @type {[number, number]} */
   let reach = [0, 1];
   const tell = (/** @type {number} */ s) => {
-    shown = s;
     slider.ariaValueText = number(s);
     field.value = shortest(s);
   };
   slider.addEventListener("input", () => {
-    tell(axis(reach).s(Number(slider.value) / STEPS));
-    go(shown);
-  });
-  const typed = () => {
-    const s = field.value.trim() ? Number(field.value) : NaN;
-    if (s === shown) return;
-    if (!Number.isFinite(s)) return tell(shown);
+    const s = axis(reach).s(Number(slider.value) / STEPS);
     tell(s);
     go(s);
-  };
-  field.addEventListener("change", typed);
-  field.addEventListener("keydown", ({ key }) => key === "Enter" && typed());
+  });
+  typed(field, (s) => {
+    tell(s);
+    go(s);
+  });
   /** @param {Curve} curve @param {Page} page */
   const show = (curve, { s, place, symbol, exact }) => {
     reach = curve.reach;
@@ -228,26 +231,37 @@ function render({ model, el }) {
   if (!page().code) return () => stage.close();
 
   const trouble = html("p", { class: "problem", role: "status" });
-  const say = (/** @type {string} */ sentence) => {
-    trouble.textContent = sentence ? `${sentence} The picture shows the last ${page().name} that worked.` : "";
+  const tell = (/** @type {string} */ sentence) => {
+    say(trouble, sentence && `${sentence} The picture shows the last ${page().name} that worked.`);
     trouble.hidden = !sentence;
   };
-  const kernel = asker(model, say);
+  const kernel = asker(model, tell);
   const go = (/** @type {number} */ s) => kernel.ask({ s });
 
   const code = html("div", { class: "source", role: "group", "aria-label": "source code", tabindex: 0 });
   const list = html("dl");
   const row = control(go);
   const drawing = html("div", { class: "plot" });
+  const place = html("p", { class: "place" }, page().place);
   const [why, crossed] = [html("p", { class: "why" }), html("p", { class: "crossed" })];
   const readout = html("div", { class: "readout" }, row.label, list);
-  stage.live.append(html("div", { class: "top" }, code, readout), drawing, row.slider, trouble, crossed, why);
+  stage.live.append(html("div", { class: "top" }, code, readout), drawing, place, row.slider, trouble, crossed, why);
 
-  let graph = plot(curve(), page().result, page().place, go);
+  let width = WIDTH;
+  let graph = plot(curve(), page().result, page().place, width, go);
   const draw = () => {
-    graph = plot(curve(), page().result, page().place, go);
+    graph = plot(curve(), page().result, page().place, width, go);
     drawing.replaceChildren(graph.element);
   };
+  // One unit of the drawing is one px, so that its words stay readable in a narrow column.
+  const observer = new ResizeObserver(([{ contentRect }]) => {
+    const column = Math.round(contentRect.width);
+    if (!column || column === width) return;
+    width = column;
+    draw();
+    graph.show(page());
+  });
+  observer.observe(drawing);
   const show = () => {
     const now = page();
     code.replaceChildren(...codeLines(now));
@@ -271,10 +285,11 @@ function render({ model, el }) {
     // a refused a stays where it was typed, beside the sentence that refuses it
     reply: () => !model.get("reply").problem && !kernel.busy() && row.show(curve(), page()),
   });
-  say("");
+  tell("");
   draw();
   show();
   return () => {
+    observer.disconnect();
     deafen();
     kernel.close();
     stage.close();

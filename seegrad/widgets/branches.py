@@ -121,7 +121,7 @@ def _curve(scene: Branches) -> dict[str, Any]:
     """F along the axis, as the page takes it."""
     return {
         "reach": list(scene.reach),
-        "pieces": [[list(point) for point in piece] for piece in scene.scan.pieces],
+        "pieces": [[list(point) for point in piece] for piece in scene.pieces],
         "kinks": [
             {"s": kink.above if kink.above > 0 else kink.below, "text": kink.change}
             for kink in scene.scan.kinks
@@ -201,7 +201,7 @@ def _figure(scene: Branches) -> Figure:
 
 def _draw_side(axes: Axes, scene: Branches, positive: bool) -> None:
     """One sign of a, on a symmetrical log scale."""
-    pieces = [piece for piece in scene.scan.pieces if (piece[0][0] > 0) is positive]
+    pieces = [piece for piece in scene.pieces if (piece[0][0] > 0) is positive]
     sizes = [abs(value) for piece in pieces for _, value in piece if value]
     values = [value for piece in pieces for _, value in piece]
     axes.set_xscale("symlog", linthresh=10.0 ** scene.reach[0])

@@ -6,6 +6,7 @@ const PATIENCE = 5000; // ms to wait for the kernel before saying that one is ne
 export const REST = 300; // ms without a change after which the hand is said to rest
 const UNANSWERED =
   "No kernel has answered for 5 seconds: it is busy, or gone. What is shown is its last answer; run the cell again for a new one.";
+const FIELD = 9; // characters that a field for numbers has room for
 const FACES = { live: "live", still: "still picture", code: "code", text: "text" };
 const TEXT_FIELD = "input:not([type=range]), textarea, select, [contenteditable]";
 
@@ -186,6 +187,7 @@ export function dial(label, reach, act) {
   const slider = html("input", { type: "range", step: "any", "aria-label": label });
   const field = html("input", { type: "number", step: "any", "aria-label": `${label}, exactly` });
   const element = html("div", { class: "dial" }, slider, field);
+  const usual = reach;
   let [written, shown] = ["", NaN];
   /** @param {number} value @param {boolean} [confirmed] */
   const show = (value, confirmed) => {
@@ -193,6 +195,7 @@ export function dial(label, reach, act) {
     shown = value;
     // An answer that arrives meanwhile must not take away what is half typed.
     const typing = !confirmed && document.activeElement === field && field.value !== written;
+    if (confirmed) reach = usual; // one number that was much too large must not spoil the slider for the next
     while (Math.abs(value) > reach) reach = rounded(2 * Math.abs(value));
     if (slider.max !== String(reach)) {
       // about a hundred steps each way, and round numbers among them
@@ -222,24 +225,41 @@ export function dial(label, reach, act) {
   return { element, slider, show: (/** @type {number} */ value) => show(value) };
 }
 
-/** Four digits, as a field for numbers takes them, and in as little room. @param {number} value */
+/** Four digits, or as many as the field has room for: half an exponent would be another number. @param {number} value */
 function short(value) {
-  const four = Number(value.toPrecision(4));
-  return four && Math.abs(four) < 1e-3 ? four.toExponential() : String(four);
+  const spelled = [4, 3, 2].map((digits) => {
+    const near = Number(value.toPrecision(digits));
+    const plain = near === 0 || (Math.abs(near) >= 1e-3 && Math.abs(near) < 1e7);
+    return plain ? String(near) : near.toExponential().replace("+", "");
+  });
+  return spelled.find((text) => text.length <= FIELD) ?? spelled[2];
 }
 
 /** Calls `act` with a number that was typed and left, or confirmed by Enter, which JupyterLab would keep.
+ *  Escape takes back what was typed, and so does leaving what is no number.
  *  @param {HTMLInputElement} field @param {(value: number) => void} act */
 export function typed(field, act) {
-  let edited = false;
-  const commit = () => {
-    const value = field.value.trim() && field.reportValidity() ? Number(field.value) : NaN;
-    if (edited && Number.isFinite(value)) act(value);
+  let [edited, before] = [false, ""];
+  const restore = () => {
+    if (edited) field.value = before;
     edited = false;
   };
+  const commit = () => {
+    const value = field.value.trim() && field.checkValidity() ? Number(field.value) : NaN;
+    if (!edited || !Number.isFinite(value)) return;
+    edited = false;
+    act(value);
+  };
+  field.addEventListener("beforeinput", () => edited || (before = field.value));
   field.addEventListener("input", () => (edited = true));
   field.addEventListener("change", commit);
-  field.addEventListener("keydown", ({ key }) => key === "Enter" && commit());
+  field.addEventListener("blur", restore);
+  field.addEventListener("keydown", ({ key }) => {
+    if (key === "Escape") restore();
+    if (key !== "Enter") return;
+    commit();
+    if (edited && field.reportValidity()) restore(); // the browser says what is wrong, unless it is empty
+  });
 }
 
 /** The next of 1, 2, 3, 5, 10, 20, … @param {number} value */

@@ -181,6 +181,8 @@ class AnsweringPicture(Picture):
                 self.answer(question)
             except InputError as error:
                 problem = str(error)
+            except Exception as error:  # without a reply the page would say that no kernel answers
+                problem = f"This raised {type(error).__name__}: {' '.join(str(error).split())}"
             self.reply = {"id": question.get("id", ""), "problem": problem}
 
 

@@ -1,4 +1,4 @@
-import { asker, button, frame, html, listen, matrix, svg } from "./common.js";
+import { asker, button, frame, html, listen, matrix, say, svg } from "./common.js";
 import { arrowHead, curve, elide, fitted, sheet, write, written } from "./drawing.js";
 
 // cut(f, x): the graph of f(x) with scissors on its edges. The kernel runs f with the cuts made; here they
@@ -22,9 +22,11 @@ import { arrowHead, curve, elide, fitted, sheet, write, written } from "./drawin
 
 const PAD = 9; // px between a box's border and its text
 const SEAT = 19; // px from the op to the scissors on an edge into it
-const STAGGER = 26; // px more for every other edge
+const STAGGER = 26; // px more for the second edge, and again for the third
 const GAP = 36; // px that a cut opens
 const SLOT_GAP = 8; // px between a leaf and its slot
+const HINT = " Click an edge, or press Tab and Enter, to cut it.";
+const NO_EDGE = " There is no edge here that can be cut.";
 /** @type {Record<How, string>} */
 const WAYS = { detach: ".detach()", no_grad: "no_grad", data: ".data" };
 
@@ -41,7 +43,7 @@ function cuttable({ number, points, label, room }, nth, act) {
   const d = curve(points);
   const path = svg("path", { class: "wire", d });
   const length = path.getTotalLength();
-  const at = length - SEAT - (nth % 2) * STAGGER; // neighbours would cover each other
+  const at = length - SEAT - (nth % 3) * STAGGER; // neighbours would cover each other
   const { x, y } = path.getPointAtLength(Math.max(at, length / 2));
   const seat = svg("g", { transform: `translate(${x} ${y})` }, svg("circle", { class: "plate", r: 12 }), scissors());
   const text = svg("text");
@@ -57,12 +59,12 @@ function cuttable({ number, points, label, room }, nth, act) {
   /** @param {boolean} cut */
   const part = (cut) => path.setAttribute("stroke-dasharray", cut ? `${at - GAP / 2} ${GAP} ${length}` : "none");
   /** @param {string[]} lines @param {string} title @param {string} ink */
-  const say = (lines, title, ink) => {
+  const carry = (lines, title, ink) => {
     text.setAttribute("class", `carried ${ink}`);
     write(text, label, lines, title);
     for (const line of text.querySelectorAll("tspan")) elide(line, room);
   };
-  return { group, part, text, say };
+  return { group, part, text, carry };
 }
 
 /** What cannot be cut: a constant's edge, or one that f itself severs. @param {Wire} wire */
@@ -135,7 +137,7 @@ function drawing(scene, snip) {
     },
     /** @param {Page} page */
     show({ flows, arrivals, numbers, how }) {
-      for (const { wire, group, part, say } of cuttables) {
+      for (const { wire, group, part, carry } of cuttables) {
         const { state, gradient, lines, exact, uncut } = flows[wire.id];
         const changed = state === "flowing" && gradient !== uncut ? " changed" : "";
         group.setAttribute("class", `edge ${state}${changed}`);
@@ -143,7 +145,7 @@ function drawing(scene, snip) {
         group.ariaLabel = `cut edge ${wire.number}, ${wire.text}: ${told(flows[wire.id], how)}`;
         part(state === "severed");
         const title = `${exact || "no gradient"}, uncut ${uncut || "none"}`;
-        say(lines, title, `${state === "severed" ? "word" : "gradient"}${changed}`);
+        carry(lines, title, `${state === "severed" ? "word" : "gradient"}${changed}`);
       }
       for (const { node, show } of boxes) if (arrivals[node.id]) show(arrivals[node.id], numbers.length > 0);
     },
@@ -215,11 +217,11 @@ function render({ model, el }) {
   // What was asked for last: a second click does not wait for the answer to the first.
   let wish = { cuts: page().numbers, how: page().how };
   const trouble = html("p", { class: "problem", role: "status" });
-  const say = (/** @type {string} */ sentence) => {
-    trouble.textContent = sentence;
+  const tell = (/** @type {string} */ sentence) => {
+    say(trouble, sentence);
     trouble.hidden = !sentence;
   };
-  const kernel = asker(model, say);
+  const kernel = asker(model, tell);
   /** @param {Partial<{cuts: number[], how: How}>} change */
   const ask = (change) => kernel.ask((wish = { ...wish, ...change }));
   /** @param {number} number */
@@ -244,7 +246,7 @@ function render({ model, el }) {
     note.hidden = !now.note;
     graph.show(now);
     row.show(now);
-    const hint = cut ? "" : " Click an edge, or press Tab and Enter, to cut it.";
+    const hint = cut ? "" : scene.wires.some(({ number }) => number) ? HINT : NO_EDGE;
     sentence.textContent = now.sentence + hint;
     const x = scene.nodes.find(({ id }) => now.arrivals[id])?.label ?? "x";
     before.replaceChildren(...(cut ? comparison(x, now) : []));
@@ -264,7 +266,7 @@ function render({ model, el }) {
     },
     reply: refresh,
   });
-  say("");
+  tell("");
   show();
   return () => {
     observer.disconnect();

@@ -198,7 +198,7 @@ def _lines(cutting: Cutting, state: State) -> Iterator[str]:
     for arrival in (x, *(a for a in state.arrivals.values() if a is not x)):
         now = f" uncut, {arrival.now} now" if state.numbers else ""
         yield f"gradient at {arrival.name}: {arrival.uncut}{now}"
-    if state.numbers or cutting.own_detach:
+    if state.numbers or cutting.own_detach or x.uncut not in state.sentence:
         yield state.sentence
     yield "code"
     yield from (f"  {plain(line)}" for line in state.code)

@@ -1,4 +1,4 @@
-import { asker, button, dial, frame, html, listen, number, put, rounded } from "./common.js";
+import { asker, button, dial, frame, html, listen, number, put, rounded, say } from "./common.js";
 
 // reduction(loss_fn, pred, target): above predictions, losses and weights; below what each way to add
 // the losses up sends back. Weights are weighed here, with the Jacobian's entries that PyTorch sent.
@@ -13,7 +13,7 @@ import { asker, button, dial, frame, html, listen, number, put, rounded } from "
  *  @typedef {{pred: number, loss: number}} Selected the element that is looked at, of each */
 
 const LISTED = 8; // a vector of up to so many elements is a list of sliders
-const WRAP = 16; // a longer one is a grid of rows this long
+const WRAP = 16; // a longer one is a grid of rows this long, and of so many rows
 const SIDE = 32; // of a larger image its corner is shown
 const ROOM = 232; // px that a row of cells has in its card
 const LETTER = 6.7; // px of a digit in a cell
@@ -34,7 +34,10 @@ function element(name, index, shape) {
 const planeName = (name, plane, shape) => `${name}[${element("", plane, shape.slice(0, -2)).slice(1, -1)}, :, :]`;
 
 /** @param {number[]} shape */
-const spelled = (shape) => (shape.length ? `(${shape.join(", ")}${shape.length === 1 ? "," : ""})` : "scalar");
+const sizes = (shape) => `(${shape.join(", ")}${shape.length === 1 ? "," : ""})`;
+
+/** @param {number[]} shape */
+const spelled = (shape) => (shape.length ? `shape ${sizes(shape)}` : "a scalar");
 
 /** @param {number[]} values */
 const length = (values) => Math.hypot(...values);
@@ -45,11 +48,12 @@ function layout(shape) {
   const total = shape.reduce((a, b) => a * b, 1);
   const flat = shape.length < 2;
   const [height, width] = flat ? [Math.ceil(total / WRAP), Math.min(total, WRAP)] : shape.slice(-2);
-  const [rows, columns] = flat ? [height, width] : [Math.min(height, SIDE), Math.min(width, SIDE)];
+  const [rows, columns] = [Math.min(height, flat ? WRAP : SIDE), Math.min(width, SIDE)];
   const plane = flat ? total : height * width;
   const cells = Array.from({ length: rows * columns }, (_, i) => Math.floor(i / columns) * width + (i % columns));
   return {
     listed: flat && total <= LISTED,
+    flat,
     columns,
     planes: total / plane,
     clipped: rows < height || columns < width,
@@ -169,7 +173,7 @@ function cells(ink, name, shape) {
  *  @param {boolean} toggles whether a cell is pressed on and off
  *  @param {{move: (index: number, value: number, settled: boolean) => void, done: () => void, select: (index: number) => void}} acts */
 function editor(ink, name, shape, reach, toggles, { move, done, select }) {
-  const { listed, columns, cells, start, plane, planes, clipped } = layout(shape);
+  const { listed, flat, columns, cells, start, plane, planes, clipped } = layout(shape);
   let [at, values] = [0, /** @type {number[]} */ ([])];
   if (listed) {
     const fields = cells.map((index) => field(ink, reach, (value, settled) => move(index, value, settled)));
@@ -189,7 +193,7 @@ function editor(ink, name, shape, reach, toggles, { move, done, select }) {
   const choice = html("select", { "aria-label": `plane of ${name}` }, ...choices);
   choice.addEventListener("change", () => select(Number(choice.value) + at - start(at)));
   choice.hidden = planes === 1;
-  const corner = html("p", { class: "quiet" }, `the corner of ${spelled(shape)}`);
+  const corner = html("p", { class: "quiet" }, flat ? `the first ${cells.length} of ${sizes(shape)}` : `the corner of ${sizes(shape)}`);
   corner.hidden = !clipped;
 
   const indexOf = (/** @type {Element | null} */ target) => {
@@ -314,17 +318,17 @@ function stage(page, acts, own) {
     const { loss, target } = page;
     const beside = wanted(page, predictions.length);
     parts.pred.show(predictions, selected.pred, beside);
-    cards.pred.say([pred.name], `shape ${spelled(pred.shape)}${beside.length ? `, beside it ${target.name}` : ""}`);
+    cards.pred.say([pred.name], `${spelled(pred.shape)}${beside.length ? `, beside it ${target.name}` : ""}`);
 
     const said = `losses: ${loss.values.slice(0, SPOKEN).map(number).join(", ")}`;
     parts.loss.show(said, loss.values, selected.loss, largest(loss.values), labels);
     const alone = count === 1 ? "" : ": backward() needs v";
-    cards.loss.say([count === 1 ? "one loss" : `${count} losses`], `shape ${spelled(loss.shape)}${alone}`);
+    cards.loss.say([count === 1 ? "one loss" : `${count} losses`], `${spelled(loss.shape)}${alone}`);
 
     const classes = beside.length || loss.tasks.length ? [] : wanted(page, count);
     parts.v.show(v, selected.loss, classes, loss.tasks.map((task) => `v of ${task}`));
     const told = classes.length ? `, beside it ${target.name}` : "";
-    cards.v.say(["weights v"], `shape ${spelled(loss.shape)}, sum ${number(v.reduce((a, b) => a + b, 0))}${told}`);
+    cards.v.say(["weights v"], `${spelled(loss.shape)}, sum ${number(v.reduce((a, b) => a + b, 0))}${told}`);
   };
   /** @param {Page} page @param {Selected} selected @param {Reduced | null} weighted */
   const showBelow = ({ sum, mean }, selected, weighted) => {
@@ -364,9 +368,9 @@ function render({ model, el }) {
   let predictions = [...page().pred.values];
   let weights = /** @type {Weights} */ (structuredClone(model.get("weights")));
   let selected = /** @type {Selected} */ ({ pred: 0, loss: 0, ...model.get("selected") });
-  const note = html("p", { class: "waiting", role: "status" });
+  const note = html("p", { class: "problem trouble", role: "status" });
   const kernel = asker(model, (sentence) => {
-    note.textContent = sentence;
+    say(note, sentence && `${sentence} Losses and gradients are those of the last ${page().pred.name} that worked.`);
     note.hidden = !sentence;
   });
   note.hidden = true;
@@ -460,7 +464,8 @@ function render({ model, el }) {
       weights = structuredClone(model.get("weights"));
       show();
     },
-    reply: refresh,
+    // predictions that were refused stay where they were put, beside the sentence that refuses them
+    reply: () => (model.get("reply").problem ? show() : refresh()),
   });
   follow();
   show();

@@ -6,7 +6,7 @@ import math
 import textwrap
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -169,9 +169,25 @@ def reduction(loss_fn: LossFn, pred: Tensor, target: Any = None) -> Reduction:
     # The predictions may be dragged long after the learner has changed theirs.
     kept = target.detach().clone() if isinstance(target, Tensor) else target
     called = (names.get(id(pred), "pred"), names.get(id(target), "target"))
-    # Above all: shapes that differ were broadcast, which makes losses of pairs nobody meant.
     remark = f"PyTorch warns: {' '.join(str(warned[0].message).split())}" if warned else ""
-    return Reduction(Scene(loss, reduced, kept, called), remark=remark)
+    scene = Scene(loss, reduced, kept, called)
+    return Reduction(scene, remark=remark or _broadcast(reduced, target, called))
+
+
+def _broadcast(now: Reduced, target: Any, names: tuple[str, str]) -> str:
+    """Were shapes that differ broadcast, which makes losses of pairs that perhaps nobody meant?"""
+    if not isinstance(target, Tensor) or now.losses.numel() <= max(
+        now.pred.numel(), target.numel()
+    ):
+        return ""
+    if now.losses.shape != torch.broadcast_shapes(now.pred.shape, target.shape):
+        return ""
+    pred, shape = names[0], formatting.shape
+    return (
+        f"{pred} {shape(now.pred.shape)} and {names[1]} {shape(target.shape)} were broadcast to "
+        f"{shape(now.losses.shape)}: each element of {pred} met several of {names[1]}. For one "
+        "loss each, give both one shape."
+    )
 
 
 class Scene:
@@ -202,7 +218,8 @@ class Scene:
     @property
     def weighted(self) -> tuple[Tensor, Tensor]:
         """The number v · loss, and the gradient of ``loss.backward(v)``."""
-        return weighted(self.loss, self.reduced.pred, self.target, self.v)
+        with _warned_already():
+            return weighted(self.loss, self.reduced.pred, self.target, self.v)
 
     @property
     def listing(self) -> str:
@@ -216,7 +233,8 @@ class Scene:
         pred = torch.tensor(_numbers(values, own.numel(), "pred"), dtype=own.dtype)
         pred = pred.reshape(own.shape)
         if not torch.equal(pred, self.reduced.pred):
-            self.reduced = reduce(self.loss, pred, self.target)
+            with _warned_already():
+                self.reduced = reduce(self.loss, pred, self.target)
         if self.preset == "loss":
             self.v = weights("loss", self.reduced.losses)
 
@@ -250,6 +268,14 @@ class Scene:
         if "none" not in self.loss.variants:
             return f"loss.{reduction}()"
         return f'reduction="{reduction}"'
+
+
+@contextmanager
+def _warned_already() -> Iterator[None]:
+    """The loss runs once more: what PyTorch warns of stands above the picture."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _numbers(values: Any, count: int, name: str) -> list[float]:

@@ -1,4 +1,4 @@
-import { asker, button, dial, floats, frame, html, listen, number, put, rounded, svg, typed } from "./common.js";
+import { asker, button, dial, floats, frame, html, listen, number, put, rounded, say, svg, typed } from "./common.js";
 
 // slope(f, x): f with tangent and secant beside their error, or contours with the gradient.
 // All values of f come from PyTorch: f around x once, f at x and its secants whenever x moves.
@@ -279,8 +279,10 @@ function errorPlot(pick) {
     const slope = floats(tangent)[0];
     const errors = [...floats(secants)].map((secant) => Math.abs(secant - slope));
     const logs = errors.filter((error) => error > 0 && error < Infinity).map(Math.log10);
-    const low = Math.floor(Math.min(...logs, 0) - 0.5);
-    const high = Math.ceil(Math.max(...logs, low + 1) + 0.2);
+    if (!logs.length) logs.push(0);
+    const low = Math.floor(Math.min(...logs) - 0.5);
+    const most = Math.ceil(Math.max(...logs, low + 1) + 0.2);
+    const high = most + 0.1 * (most - low); // room for the words above
     x = scale(Math.log10(hs.at(-1) ?? 1) - 0.3, 0.3, box.x, box.x + box.width);
     const y = scale(low, high, box.y + box.height, box.y);
     const whole = (/** @type {Scale} */ s, /** @type {number} */ most) => ticks(s, most).filter(Number.isInteger);
@@ -288,7 +290,7 @@ function errorPlot(pick) {
     // an error of 0 has no logarithm: it lies on the lowest line, and is hollow
     const at = (/** @type {number} */ i) => [
       x.at(Math.log10(hs[i])),
-      errors[i] > 0 ? y.at(Math.log10(errors[i])) : errors[i] === 0 ? y.at(low) - 4 : NaN,
+      errors[i] > 0 ? y.at(Math.log10(errors[i])) : errors[i] === 0 ? y.at(low) - 6 : NaN,
     ];
     line.setAttribute("d", trace(hs.map((_, i) => /** @type {[number, number]} */ (at(i)))));
     dots.replaceChildren(
@@ -479,12 +481,12 @@ function render({ model, el }) {
   const page = () => /** @type {Page} */ (model.get("page"));
   const trouble = html("p", { class: "problem trouble", role: "status" });
   const { ask, busy, close } = asker(model, (sentence) => {
-    trouble.textContent = sentence && `${sentence} The picture is for ${page().at}.`;
+    say(trouble, sentence && `${sentence} The picture is for ${page().at}.`);
     trouble.hidden = !sentence;
   });
   trouble.hidden = true;
   const stand = html("div", { class: "page" });
-  stage.live.append(trouble, stand);
+  stage.live.append(stand, trouble); // below: what is dragged must not move away under the hand
 
   /** @type {number[]} */
   let x = [];

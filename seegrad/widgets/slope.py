@@ -57,11 +57,13 @@ class SlopeView(AnsweringPicture):
     field = traitlets.Dict().tag(sync=True)
     h = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, f: Function | None = None, x: Tensor | None = None, **traits: Any):
+    def __init__(self, *asked: Any, **traits: Any):
+        """``asked`` is f and x, as ``slope`` got them; a widget without them is empty."""
         super().__init__(title="slope(f, x)", **traits)
-        if f is None or x is None:
+        if not asked:
             return
-        self._f = f
+        f, x = asked
+        self._f: Function = f
         try:
             self._slope = slope_at(f, x)
             self._along = CONTOURS if x.numel() == 2 else 0
@@ -78,10 +80,10 @@ class SlopeView(AnsweringPicture):
     @unrecorded
     def answer(self, question: Message) -> None:
         """Show the slope at a new x, or along another element of it."""
-        x = self._slope.x.clone()
-        flat = x.view(-1)
+        dtype, flat = self._slope.x.dtype, self._slope.x.flatten().double()
         for index, value in zip(question["shown"], question["x"], strict=True):
             flat[int(index)] = float(value)
+        x = flat.to(dtype).reshape(self._slope.x.shape)  # what is beyond the dtype becomes inf
         along = int(question["along"])
         if along == CONTOURS and x.numel() != 2:
             raise InputError("Contours are for an x of two elements.")
@@ -116,6 +118,7 @@ class SlopeView(AnsweringPicture):
 
     def _show(self) -> None:
         self.page = _page(self._slope, self._along, self._definition)
+        self.remark = self._field["problem"]
         self.refresh()
 
 
@@ -179,12 +182,9 @@ def _field(f: Function, x: Tensor, along: int) -> Message:
     """Values of f around x: along one element, or on a grid of both."""
     flat = x.flatten()
     looked = flat if along == CONTOURS else flat[along : along + 1]
-    reach = _reach(float(looked.abs().max()))
+    reach = min(_reach(float(looked.abs().max())), torch.finfo(x.dtype).max)
     ts = torch.linspace(-reach, reach, GRID if along == CONTOURS else CURVE, dtype=torch.float64)
-    if along == CONTOURS:
-        values = torch.tensor(surface(f, x, ts.tolist(), ts.tolist()), dtype=torch.float64)
-    else:
-        values = torch.tensor(curve(f, x, along, ts.tolist()), dtype=torch.float64)
+    values, problem = _values(f, x, along, ts)
     others = flat.tolist()
     others[max(along, 0)] = 0.0
     return {
@@ -193,7 +193,21 @@ def _field(f: Function, x: Tensor, along: int) -> Message:
         "others": [] if along == CONTOURS else others[:COMPLETE],
         "ts": packed(ts),
         "values": packed(values),
+        "problem": problem,
     }
+
+
+def _values(f: Function, x: Tensor, along: int, ts: Tensor) -> tuple[Tensor, str]:
+    """The values of f; where they take too long the picture does without, and says so."""
+    try:
+        if along == CONTOURS:
+            return torch.tensor(surface(f, x, ts.tolist(), ts.tolist()), dtype=torch.float64), ""
+        return torch.tensor(curve(f, x, along, ts.tolist()), dtype=torch.float64), ""
+    except InputError as problem:
+        count = len(ts) ** 2 if along == CONTOURS else len(ts)
+        missing = "The contours are" if along == CONTOURS else "The curve is"
+        nothing = torch.full((count,), math.nan, dtype=torch.float64)
+        return nothing, f"{missing} left out. {problem}"
 
 
 def _covers(field: Message, x: Tensor, along: int) -> bool:

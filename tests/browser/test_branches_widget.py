@@ -171,7 +171,7 @@ def test_a_kink_inside_one_op_is_drawn_and_crossed(notebook: NotebookPage) -> No
 def test_bad_input_gets_a_sentence(notebook: NotebookPage) -> None:
     expect(notebook.output("refused")).to_contain_text("2,000 turns")
     expect(notebook.output("integer")).to_contain_text("a holds integers")
-    expect(notebook.output("vector").locator(".plot")).to_contain_text("a = s · [0.6, 0.8]")
+    expect(notebook.output("vector").locator(".place")).to_contain_text("a = s · [0.6, 0.8]")
 
 
 def test_it_says_so_when_the_kernel_is_gone(notebook: NotebookPage) -> None:

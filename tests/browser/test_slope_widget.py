@@ -137,7 +137,7 @@ def test_other_elements_move_under_the_hand_too(notebook: NotebookPage) -> None:
 def test_what_cannot_be_computed_is_said_and_the_picture_stays(notebook: NotebookPage) -> None:
     widget = live(notebook, "trouble")
     slider(widget, "x").press("Home")
-    expect(widget.locator(".trouble")).to_contain_text("y is nan")
+    expect(widget.locator(".trouble")).to_contain_text("f(x) is nan")
     expect(widget.locator(".trouble")).to_contain_text("The picture is for x = 1")
     expect(fact(widget, "tangent")).to_have_text("1")
     expect(notebook.output("vector")).to_contain_text("a slope is that of one number")
