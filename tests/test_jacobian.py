@@ -1,5 +1,6 @@
 """J by rows, by columns and by differences is torch's own; the picture says all of it."""
 
+import re
 import subprocess
 import sys
 
@@ -192,12 +193,12 @@ def test_a_question_moves_x(picture):
 def test_finite_differences_are_taken_when_x_rests():
     calls = []
     picture = seegrad.jacobian(lambda x: calls.append(1) or x**3, torch.tensor([1.0, 2.0]))
-    assert float(picture.agreement) < 1e-3
+    assert agreement(picture) < 1e-3
     calls.clear()
     picture.asked = {"id": "1", "x": [3.0, -1.0], "at": 0, "top": 0, "left": 0}
     assert picture.agreement == "" and len(calls) == 1
     picture.rests += 1
-    assert float(picture.agreement) < 1e-2 and len(calls) == 1 + 4
+    assert agreement(picture) < 1e-3 and len(calls) == 1 + 4
 
 
 def test_finite_differences_that_cannot_be_taken_say_why():
@@ -216,7 +217,18 @@ def test_finite_differences_drop_out_what_was_dropped_out():
     picture.asked = {"id": "1", "x": [2.0] * 8, "at": 0, "top": 0, "left": 0}
     torch.rand(3)  # the random state moves on
     picture.rests += 1
-    assert picture.agreement == "the last digit"
+    assert picture.agreement == "agree to the last digit"
+
+
+def test_differences_are_in_parts_of_the_largest_entry():
+    picture = seegrad.jacobian(lambda x: 1e8 * x**2, torch.tensor([1.0, 2.0]))
+    assert agreement(picture) < 1e-3
+
+
+def agreement(picture):
+    found = re.fullmatch(r"agree to (\S+) of its largest entry", picture.agreement)
+    assert found is not None, picture.agreement
+    return float(found[1])
 
 
 def test_the_last_good_picture_stays():
@@ -232,10 +244,24 @@ def test_the_last_good_picture_stays():
     [
         (example, torch.tensor([1, 2]), None, "x holds integers"),
         (example, torch.tensor([1.0, 2.0]), torch.ones(3), "v has shape (3,), but y = f(x)"),
-        (example, torch.tensor([1.0, 2.0]), [1, 1], "v must be a tensor of y's shape (2,)"),
-        (example, torch.tensor([1.0, 2.0]), torch.tensor([1.0, torch.inf]), "v is not finite"),
+        (
+            example,
+            torch.tensor([1.0, 2.0]),
+            [1, 1],
+            "v must be a tensor, of y's shape (2,), and is [1, 1] (list)",
+        ),
+        (
+            example,
+            torch.tensor([1.0, 2.0]),
+            torch.tensor([1.0, torch.inf]),
+            "v is not finite: v[1] is inf",
+        ),
         (lambda x: x.detach(), torch.ones(2), None, "does not require a gradient"),
         (example, (), None, "x is an empty tuple"),
+        (None, torch.ones(2), None, "f must be a function of x, and is None"),
+        (None, (torch.ones(2), torch.ones(2)), None, "f must be a function of x0 and x1"),
+        (example, [1.0, 2.0], None, "Write torch.tensor([1.0, 2.0])"),
+        (torch.sum, torch.ones(2), 1.0, "v must be a tensor, a scalar as y is, and is 1.0 (float)"),
     ],
 )
 def test_bad_input_gets_a_sentence(f, x, v, says):

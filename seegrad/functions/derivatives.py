@@ -26,6 +26,7 @@ from seegrad.functions.asking import (
     LIMIT,
     Function,
     asking,
+    described,
     element,
     fresh,
     require_differentiable,
@@ -210,9 +211,10 @@ def weights(v: object, y: Tensor) -> Tensor:
 for each element of y, so give it y's shape.
     """
     if not isinstance(v, Tensor):
+        size = "a scalar as y is" if y.dim() == 0 else f"of y's shape {shape_text(y.shape)}"
         raise InputError(
-            f"v must be a tensor of y's shape {shape_text(y.shape)}, and is {v!r} "
-            f"({type(v).__name__})."
+            f"v must be a tensor, {size}, and is {described(v)}. "
+            f"Write, for example, v = torch.ones({list(y.shape)})."
         )
     if v.shape != y.shape:
         raise InputError(
@@ -223,8 +225,7 @@ for each element of y, so give it y's shape.
         raise InputError("v holds complex numbers, and y does not: give v real weights.")
     with torch._C.DisableTorchFunction():
         plain = v.detach().to(y)
-        if not bool(plain.isfinite().all()):
-            raise InputError("v is not finite: NaN or infinity would spread to every product.")
+        require_finite(plain, "v", "v", "NaN or infinity would spread to every product.")
     return plain
 
 
@@ -337,6 +338,8 @@ def separate(x: Inputs) -> tuple[tuple[Tensor, ...], tuple[str, ...]]:
         return (x,), ("x",)
     if not x:
         raise InputError("x is an empty tuple: give f at least one input.")
+    if all(isinstance(number, int | float) for number in x):
+        raise InputError(f"x must be a tensor, and is {described(x)}. Write torch.tensor({[*x]}).")
     names = [f"x{index}" for index in range(len(x))] if len(x) > 1 else ["x"]
     return tuple(x), tuple(names)
 

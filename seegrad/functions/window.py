@@ -129,7 +129,7 @@ def look(
 def disagreement(f: Function, shown: Look, names: Sequence[str]) -> float:
     """By how much do finite differences disagree with what is shown, at most?
 
-    Calls f twice for each column, or, where J is not compared entry by entry, twice in all. Raises
+    In parts of its largest entry: what is large is rounded coarsely. Calls f twice for each column, or, where J is not compared entry by entry, twice in all. Raises
     InputError if f cannot be used a step beside x.
 
     >>> shown = look(lambda x: x**2, [torch.arange(3.0)], ["x"])
@@ -141,11 +141,12 @@ def disagreement(f: Function, shown: Look, names: Sequence[str]) -> float:
         torch.set_rng_state(shown.random)  # what was dropped out there is dropped here
         with asking(f, names=names) as call:
             if shown.entrywise:
-                error = shown.block - torch.stack(list(difference_columns(call, leaves)), dim=1)
+                known = shown.block
+                error = known - torch.stack(list(difference_columns(call, leaves)), dim=1)
             else:
-                along = shown.pulled_rows.sum(1) / math.sqrt(shown.point.columns)
-                error = along - difference_along(call, leaves)[shown.window.rows]
-    return float(error.abs().max())
+                known = shown.pulled_rows.sum(1) / math.sqrt(shown.point.columns)
+                error = known - difference_along(call, leaves)[shown.window.rows]
+    return float(error.abs().max() / (known.abs().max() or 1))
 
 
 def frame(rows: int, columns: int, top: int, left: int) -> Window:

@@ -374,8 +374,8 @@ function notes({ entrywise, shape, inputs }) {
   const never = " never builds J: it computes this one row vector. ";
   const rule = html("p", { class: "rule" }, html("code", {}, "y.backward(v)"), never, shapesTold(shape, inputs));
   const same = section("same", ["the same gradient, said as a scalar"], scalar);
-  const check = section("check", [`finite differences ${entrywise ? "" : "that move all of x alike "}agree to`], agreement);
-  const moving = "…"; // they cost calls of f, so they are taken when x rests
+  const check = section("check", [entrywise ? "J beside finite differences" : "J u beside finite differences, u moving all of x alike"], agreement);
+  const moving = "when x rests"; // they cost calls of f
   return {
     element: html("div", { class: "notes" }, same, rule, check),
     agree: (/** @type {string} */ text) => say(agreement, text || moving),
@@ -481,7 +481,8 @@ function render({ model, el }) {
   });
   trouble.hidden = true;
   const stand = html("div", { class: "page" });
-  stage.live.append(trouble, stand);
+  stage.live.append(stand, trouble); // below: what is dragged must not move away under the hand
+
   const page = () => /** @type {Page} */ (model.get("page"));
   const numbers = () => /** @type {Numbers} */ (model.get("numbers"));
   const v = () => /** @type {V} */ (model.get("v"));

@@ -59,17 +59,17 @@ class Jacobian(AnsweringPicture):
     agreement = traitlets.Unicode().tag(sync=True)
     rests = traitlets.Int().tag(sync=True, echo_update=False)
 
-    def __init__(
-        self, f: Function | None = None, x: Inputs = (), v: Tensor | None = None, **traits: Any
-    ):
+    def __init__(self, *asked: Any, **traits: Any):
+        """``asked`` is f, x and v, as ``jacobian`` got them; a widget without them is empty."""
         super().__init__(title="jacobian(f, x)", **traits)
-        if f is None:
+        if not asked:
             return
-        self._f = f
+        f, x, v = asked
+        self._f: Function = f
         self._given = v
         try:
             self._inputs, names = separate(x)
-            self._names = parameter_names(f, len(names)) if len(names) > 1 else names
+            self._names = parameter_names(f, len(names)) if callable(f) and names[1:] else names
             self._look = look(f, self._inputs, self._names, v)
         except InputError as problem:
             self.problem = self.alt = str(problem)
@@ -185,7 +185,7 @@ def jacobian(f: Function, x: Inputs, v: Tensor | None = None) -> Jacobian:
     v = [1, 1], shape (2,) as y
     v^T J = [2, 12], shape (2,) as x: what y.backward(v) adds to x.grad
     L = v · y = 9 is the scalar that it is the gradient of
-    finite differences agree with J to 1e-04
+    finite differences agree with J to 1e-05 of its largest entry
     """
     return Jacobian(f, x, v)
 
@@ -252,7 +252,9 @@ def _agreement(differences: float | str) -> str:
     """How well finite differences agree, in one digit; or why there are none."""
     if isinstance(differences, str):
         return differences
-    return formatting.number(float(f"{differences:.1g}")) if differences else "the last digit"
+    if not differences:
+        return "agree to the last digit"
+    return f"agree to {formatting.number(float(f'{differences:.1g}'))} of its largest entry"
 
 
 def _bases(shown: Look) -> dict[str, Page]:
@@ -344,13 +346,13 @@ def _order(difference: float) -> str:
     """The next power of ten: the digits of a rounding error differ from processor to processor.
 
     >>> _order(3.2e-4), _order(0.0)
-    ('1e-03', 'the last digit')
+    ('1e-03 of its largest entry', 'the last digit')
     """
     if difference == 0:
         return "the last digit"
     if difference != difference or difference == float("inf"):
         return formatting.number(difference)
-    return f"1e{int(f'{difference:e}'.split('e')[1]) + 1:+03d}"
+    return f"1e{int(f'{difference:e}'.split('e')[1]) + 1:+03d} of its largest entry"
 
 
 # The code
