@@ -129,8 +129,9 @@ def look(
 def disagreement(f: Function, shown: Look, names: Sequence[str]) -> float:
     """By how much do finite differences disagree with what is shown, at most?
 
-    In parts of its largest entry: what is large is rounded coarsely. Calls f twice for each column, or, where J is not compared entry by entry, twice in all. Raises
-    InputError if f cannot be used a step beside x.
+    In parts of its largest entry: what is large is rounded coarsely. Calls f twice for each column,
+    or, where J is not compared entry by entry, twice in all. Raises InputError if f cannot be used
+    a step beside x.
 
     >>> shown = look(lambda x: x**2, [torch.arange(3.0)], ["x"])
     >>> disagreement(lambda x: x**2, shown, ["x"]) < 1e-3

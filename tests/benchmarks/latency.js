@@ -86,14 +86,18 @@ async function rest(cell) {
 const shuffled = (things) =>
   things.map((thing) => [Math.random(), thing]).sort(([a], [b]) => a - b).map(([, thing]) => thing);
 
-/** The times of all contenders, taking turns. `cells` has an element for each. */
-window.race = async (cells, rounds, warmUp) => {
+/** The times of all contenders, taking turns. A turn is a drag of some steps, as a hand makes it. `cells` has an
+ *  element for each. */
+window.race = async (cells, rounds, steps) => {
   const times = Object.fromEntries(Object.keys(WAYS).map((name) => [name, []]));
+  const warmUp = 1; // round
   for (let round = -warmUp; round < rounds; round++) {
     for (const [name, cell] of shuffled(Object.entries(cells))) {
-      await rest(cell);
-      const spent = await time(name, cell, round + warmUp);
-      if (round >= 0) times[name].push(spent);
+      for (let step = 0; step < steps; step++) {
+        await rest(cell);
+        const spent = await time(name, cell, (round + warmUp) * steps + step);
+        if (round >= 0) times[name].push(spent);
+      }
     }
   }
   return times;

@@ -23,7 +23,7 @@ from tests.tools.lab import running_lab
 from tests.tools.notebook_page import NotebookPage
 
 HERE = Path(__file__).parent
-ROUNDS, WARM_UP = 100, 5
+ROUNDS, STEPS = 20, 5
 SIZES = (4, 30)
 FRAME = 1000 / 60
 
@@ -131,8 +131,8 @@ def measure(n: int, notebook: NotebookPage) -> Times:
     notebook.run_all()
     notebook.page.add_script_tag(path=HERE / "latency.js")
     handles = {name: notebook.output(cell).element_handle() for name, cell in CELLS.items()}
-    race = "([cells, rounds, warmUp]) => race(cells, rounds, warmUp)"
-    times: Times = notebook.page.evaluate(race, [handles, ROUNDS, WARM_UP])
+    race = "([cells, rounds, steps]) => race(cells, rounds, steps)"
+    times: Times = notebook.page.evaluate(race, [handles, ROUNDS, STEPS])
     return times
 
 
@@ -185,9 +185,11 @@ def _lines(results: Results) -> Iterator[str]:
         "event is dispatched, a MutationObserver sees the new number, and two animation frames "
         "later it has been painted. Frames are not held back for a display's 60 Hz, which would "
         "add 0 to 16.7 ms to each contender alike. The contenders take turns, in a new order each "
-        f"of {ROUNDS} rounds. Dragging v and the bare text stay in the page; the others ask the "
-        "kernel. The bare text is a script that writes a word into the page: what a frame costs "
-        "here, whoever asks for it. The bare echo is an anywidget that sends one number back. "
+        f"of {ROUNDS} rounds; a turn is a drag of {STEPS} steps, as a hand makes it, and each step "
+        "counts. Before it the page and the kernel come to rest. Dragging v and the bare text stay "
+        "in the page; the others ask the kernel. The bare text is a script that writes a word into "
+        "the page: what a frame costs here, whoever asks for it. The bare echo is an anywidget "
+        "that sends one number back. "
         "interact draws the same Jacobian with matplotlib."
     )
     yield ""
