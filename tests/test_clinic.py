@@ -221,6 +221,19 @@ def test_the_op_at_fault_is_marked_in_the_picture():
     assert shown._png()
 
 
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [
+        ("w = torch.ones(2, requires_grad=True)\nw += 1", True),
+        ("w = torch.ones(2, requires_grad=True)\nloss = w.argmax().float() + 1", False),
+    ],
+)
+def test_only_what_raised_is_said_to_have_raised(shell, code, raised):
+    assert bool(run(shell, [code]).success) is not raised
+    shown = seegrad.explain() if raised else seegrad.explain(shell.user_ns["w"])
+    assert ("raised the error" in str(shown.picture)) is raised
+
+
 def test_what_is_no_tensor_gets_a_sentence():
     assert "takes a tensor, and got 3 (int)" in repr(seegrad.explain(3))
 

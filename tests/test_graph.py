@@ -277,6 +277,17 @@ def test_the_still_picture_is_the_same_twice(dot):
     assert seegrad.graph(y)._png() == seegrad.graph(y)._png()
 
 
+def test_the_still_picture_fills_the_slot_wherever_a_leaf_is_drawn():
+    w = torch.tensor(1.0, requires_grad=True)
+    with seegrad.record():
+        state = torch.tensor(1.0)
+        for _ in range(6):
+            state = w * state
+    figure = seegrad.graph(state).figure()
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert said.count(".grad after") == said.count("w") == 6
+
+
 def test_the_bundle_has_a_view_a_still_and_the_text(dot):
     _, y = dot
     picture = seegrad.graph(y)

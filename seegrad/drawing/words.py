@@ -187,9 +187,10 @@ def _shape_of_leaf(item: Item) -> str:
 
 def _without_nodes(vertex: Vertex) -> str:
     """The quiet words at an op of which no autograd node is known."""
-    if vertex.value is None:
+    op, value = vertex.op, vertex.value
+    if value is None and op is not None and op.recording.failed == op:
         return "raised the error"
-    return "" if vertex.value.requires_grad else "no gradient comes here"
+    return "" if value is not None and value.requires_grad else "no gradient comes here"
 
 
 def short_title(group: Group) -> str:

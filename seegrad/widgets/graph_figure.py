@@ -43,11 +43,13 @@ def figure_of(scene: Scene, remark: str, saved: Mapping[str, Mapping[str, Any]])
     for edge in scene.edges:
         _draw_edge(axes, edge)
     _draw_root(axes, scene.root)
-    grads = {step.node: step.grad for step in scene.steps}
+    steps = {step.node: step.grad for step in scene.steps}
+    # a leaf that is drawn at each of its uses has its step at one of them
+    names = {grad.name: grad for grad in steps.values() if grad}
     for node in scene.nodes:
         _draw_node(axes, node, saved.get(node.id))
         if node.slot is not None:
-            grad = grads.get(node.id)
+            grad = steps.get(node.id) or names.get(f"{node.label}.grad")
             _draw_slot(axes, node, grad.after if grad else "")
     if remark:
         axes.text(0, scene.height + 24, remark, size=8, color=QUIET_INK, va="top")
@@ -134,7 +136,7 @@ def _draw_slot(axes: Axes, node: Node, text: str) -> None:
         )
     )
     row = (slot.height - 12) / (1 + len(slot.lines))
-    rows = [".grad after", *slot.lines] if text else [".grad"]
+    rows = [".grad after", *slot.lines] if text else ["no gradient"]
     for number, line in enumerate(rows):
         middle = slot.y + 6 + (number + 0.5) * row
         ink, size = (GRADIENT_INK, 9.5) if number else (QUIET_INK, 8.8)

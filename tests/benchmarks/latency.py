@@ -107,6 +107,8 @@ def draw(x0=(-1.0, 1.0, 0.02)):
         for i in range(n):
             for j in range(n):
                 plt.text(j, i, f"{J[i, j]:.4g}", ha="center", va="center")
+    plt.xticks(range(n), [f"x[{j}]" for j in range(n)], rotation=90)
+    plt.yticks(range(n), [f"y[{i}]" for i in range(n)])
     plt.xlabel("v^T J = " + ", ".join(f"{s:.4g}" for s in J.sum(0)[:4]))
     plt.show()
 
@@ -190,7 +192,8 @@ def _lines(results: Results) -> Iterator[str]:
         "in the page; the others ask the kernel. The bare text is a script that writes a word into "
         "the page: what a frame costs here, whoever asks for it. The bare echo is an anywidget "
         "that sends one number back. "
-        "interact draws the same Jacobian with matplotlib."
+        "interact draws the same Jacobian with matplotlib: a heat map, the names of its rows and "
+        "columns, and its numbers where the widget writes them."
     )
     yield ""
     heads = [f"{n} × {n}: {what}" for n in results.times for what in ("median", "p95", "least")]
