@@ -188,9 +188,9 @@ def _shape_of_leaf(item: Item) -> str:
 def _without_nodes(vertex: Vertex) -> str:
     """The quiet words at an op of which no autograd node is known."""
     op, value = vertex.op, vertex.value
-    if value is None and op is not None and op.recording.failed == op:
-        return "raised the error"
-    return "" if value is not None and value.requires_grad else "no gradient comes here"
+    if value is None:  # it raised, or what it returned is gone
+        return "raised the error" if op is not None and op.recording.failed == op else ""
+    return "" if value.requires_grad else "no gradient comes here"
 
 
 def short_title(group: Group) -> str:
