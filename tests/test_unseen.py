@@ -303,7 +303,8 @@ def test_no_cell_leaves_anything_behind():
         return len(gc.get_objects())
 
     cells(150)
-    assert cells(1000) - cells(150) < 1000
+    # Up to 64 cells that are over wait to be forgotten together: fewer than 2500 objects.
+    assert cells(3000) - cells(150) < 2500
 
 
 def test_what_an_op_was_given_does_not_keep_its_result():
