@@ -1,4 +1,4 @@
-import { asker, frame, html, listen, number, say, svg, typed } from "./common.js";
+import { answered, frame, html, listen, number, svg, typed } from "./common.js";
 
 // branches(f, a): the path that f takes at a, and f along a on log axes. The kernel runs f; here its numbers
 // are placed on the axes.
@@ -230,12 +230,7 @@ function render({ model, el }) {
   const curve = () => /** @type {Curve} */ (model.get("curve"));
   if (!page().code) return () => stage.close();
 
-  const trouble = html("p", { class: "problem", role: "status" });
-  const tell = (/** @type {string} */ sentence) => {
-    say(trouble, sentence && `${sentence} The picture shows the last ${page().name} that worked.`);
-    trouble.hidden = !sentence;
-  };
-  const kernel = asker(model, tell);
+  const kernel = answered(model, () => `The picture shows the last ${page().name} that worked.`);
   const go = (/** @type {number} */ s) => kernel.ask({ s });
 
   const code = html("div", { class: "source", role: "group", "aria-label": "source code", tabindex: 0 });
@@ -245,7 +240,7 @@ function render({ model, el }) {
   const place = html("p", { class: "place" }, page().place);
   const [why, crossed] = [html("p", { class: "why" }), html("p", { class: "crossed" })];
   const readout = html("div", { class: "readout" }, row.label, list);
-  stage.live.append(html("div", { class: "top" }, code, readout), drawing, place, row.slider, trouble, crossed, why);
+  stage.live.append(html("div", { class: "top" }, code, readout), drawing, place, row.slider, kernel.trouble, crossed, why);
 
   let width = WIDTH;
   let graph = plot(curve(), page().result, page().place, width, go);
@@ -285,7 +280,6 @@ function render({ model, el }) {
     // a refused a stays where it was typed, beside the sentence that refuses it
     reply: () => !model.get("reply").problem && !kernel.busy() && row.show(curve(), page()),
   });
-  tell("");
   draw();
   show();
   return () => {

@@ -124,17 +124,17 @@ export function waiting(doing) {
 }
 
 /** Asks the kernel through the traits `asked` and `reply`. One question is under way at a time; of those
- *  that come meanwhile only the newest is kept. `say` hears each answer's problem, "" for none, and owns
+ *  that come meanwhile only the newest is kept. `tell` hears each answer's problem, "" for none, and owns
  *  up when no kernel answers. `Picture`'s Python side is `AnsweringPicture`.
- *  @param {Model} model @param {(sentence: string) => void} say */
-export function asker(model, say) {
+ *  @param {Model} model @param {(sentence: string) => void} tell */
+export function asker(model, tell) {
   let [current, timer] = ["", 0];
   /** @type {Attributes | null} */
   let newest = null;
   const send = (/** @type {Attributes} */ question) => {
     current = crypto.getRandomValues(new Uint32Array(2)).join("-");
     clearTimeout(timer);
-    timer = setTimeout(() => say(UNANSWERED), PATIENCE);
+    timer = setTimeout(() => tell(UNANSWERED), PATIENCE);
     put(model, "asked", { ...question, id: current });
   };
   const hear = () => {
@@ -144,7 +144,7 @@ export function asker(model, say) {
     const next = newest;
     [current, newest] = ["", null];
     if (next) send(next);
-    else say(problem);
+    else tell(problem);
   };
   const deafen = listen(model, { reply: hear });
   return {
@@ -155,6 +155,18 @@ export function asker(model, say) {
       deafen();
     },
   };
+}
+
+/** An asker with a place for its sentences, `trouble`, that is not seen while all is well.
+ *  @param {Model} model @param {() => string} [still] what the picture still shows when an answer has a problem */
+export function answered(model, still) {
+  const trouble = html("p", { class: "problem trouble", role: "status" });
+  const tell = (/** @type {string} */ sentence) => {
+    say(trouble, sentence && still ? `${sentence} ${still()}` : sentence);
+    trouble.hidden = !sentence;
+  };
+  tell("");
+  return { trouble, ...asker(model, tell) };
 }
 
 /** A number as Python's `formatting.number` writes it: four significant digits. @param {number} value */

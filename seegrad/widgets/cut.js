@@ -1,4 +1,4 @@
-import { asker, button, frame, html, listen, matrix, say, svg } from "./common.js";
+import { answered, button, frame, html, listen, matrix, svg } from "./common.js";
 import { arrowHead, curve, elide, fitted, sheet, write, written } from "./drawing.js";
 
 // cut(f, x): the graph of f(x) with scissors on its edges. The kernel runs f with the cuts made; here they
@@ -216,12 +216,7 @@ function render({ model, el }) {
   const page = () => /** @type {Page} */ (model.get("page"));
   // What was asked for last: a second click does not wait for the answer to the first.
   let wish = { cuts: page().numbers, how: page().how };
-  const trouble = html("p", { class: "problem", role: "status" });
-  const tell = (/** @type {string} */ sentence) => {
-    say(trouble, sentence);
-    trouble.hidden = !sentence;
-  };
-  const kernel = asker(model, tell);
+  const kernel = answered(model);
   /** @param {Partial<{cuts: number[], how: How}>} change */
   const ask = (change) => kernel.ask((wish = { ...wish, ...change }));
   /** @param {number} number */
@@ -236,7 +231,7 @@ function render({ model, el }) {
   const row = controls((how) => ask({ how }), () => ask({ cuts: [] }));
   const sentence = html("p", { class: "sentence" });
   const [before, outcome] = [html("div"), html("div")];
-  stage.live.append(code, note, graph.element, row.element, trouble, sentence, before, outcome);
+  stage.live.append(code, note, graph.element, row.element, kernel.trouble, sentence, before, outcome);
 
   const show = () => {
     const now = page();
@@ -266,7 +261,6 @@ function render({ model, el }) {
     },
     reply: refresh,
   });
-  tell("");
   show();
   return () => {
     observer.disconnect();

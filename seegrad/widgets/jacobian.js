@@ -1,4 +1,4 @@
-import { REST, asker, button, dial, floats, frame, html, listen, number, put, rounded, say, typed } from "./common.js";
+import { REST, answered, button, dial, floats, frame, html, listen, number, put, rounded, say, typed } from "./common.js";
 
 // jacobian(f, x): J as a heat map, v beside its rows, v^T J under its columns.
 // J comes from PyTorch; while v is dragged, v^T J is summed here. A new x asks the kernel.
@@ -119,19 +119,19 @@ function written({ rows }, { row, write }) {
   const numbers = rows.map(() => row());
   const cells = numbers.map((line) => line.map((node) => html("td", { class: "positive", "data-entry": "" }, node)));
   /** @type {Float64Array} */
-  let before = new Float64Array(0);
+  let coloured = new Float64Array(0);
   /** @type {HTMLTableCellElement | undefined} */
   let marked;
   return {
     cells,
     fill(J) {
       write(numbers.flat(), J);
-      const [strong, known] = [strengths(J), strengths(before)];
+      const strong = strengths(J);
       cells.flat().forEach((cell, k) => {
         cell.classList.toggle("negative", J[k] < 0);
-        if (strong[k] !== known[k]) cell.style.setProperty("--size", `${100 * strong[k]}%`);
+        if (strong[k] !== coloured[k]) cell.style.setProperty("--size", `${100 * strong[k]}%`);
       });
-      before = J;
+      coloured = strong;
     },
     mark(i, j, title) {
       marked?.classList.remove("looked");
@@ -473,16 +473,9 @@ function layout(page, numbers, acts) {
 /** @param {{model: Model, el: HTMLElement}} view */
 function render({ model, el }) {
   const stage = frame("jacobian", model, el);
-  const trouble = html("p", { class: "problem trouble", role: "status" });
-  const { ask, busy, close } = asker(model, (sentence) => {
-    say(trouble, sentence && `${sentence} The picture is for ${numbers().at}.`);
-    trouble.hidden = !sentence;
-    compare();
-  });
-  trouble.hidden = true;
+  const { ask, busy, close, trouble } = answered(model, () => `The picture is for ${numbers().at}.`);
   const stand = html("div", { class: "page" });
   stage.live.append(stand, trouble); // below: what is dragged must not move away under the hand
-
   const page = () => /** @type {Page} */ (model.get("page"));
   const numbers = () => /** @type {Numbers} */ (model.get("numbers"));
   const v = () => /** @type {V} */ (model.get("v"));
@@ -559,7 +552,7 @@ function render({ model, el }) {
     show();
     compare();
   };
-  const deafen = listen(model, { page: show, numbers: moved, v: weigh, agreement: compare });
+  const deafen = listen(model, { page: show, numbers: moved, v: weigh, agreement: compare, reply: compare });
   show();
   current?.agree(model.get("agreement"));
   return () => {

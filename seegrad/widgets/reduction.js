@@ -1,4 +1,4 @@
-import { asker, button, dial, frame, html, listen, number, put, rounded, say } from "./common.js";
+import { answered, button, dial, frame, html, listen, number, put, rounded } from "./common.js";
 
 // reduction(loss_fn, pred, target): above predictions, losses and weights; below what each way to add
 // the losses up sends back. Weights are weighed here, with the Jacobian's entries that PyTorch sent.
@@ -368,12 +368,7 @@ function render({ model, el }) {
   let predictions = [...page().pred.values];
   let weights = /** @type {Weights} */ (structuredClone(model.get("weights")));
   let selected = /** @type {Selected} */ ({ pred: 0, loss: 0, ...model.get("selected") });
-  const note = html("p", { class: "problem trouble", role: "status" });
-  const kernel = asker(model, (sentence) => {
-    say(note, sentence && `${sentence} Losses and gradients are those of the last ${page().pred.name} that worked.`);
-    note.hidden = !sentence;
-  });
-  note.hidden = true;
+  const kernel = answered(model, () => `Losses and gradients are those of the last ${page().pred.name} that worked.`);
 
   const ask = () => kernel.ask(page().entries ? { pred: predictions } : { pred: predictions, weights });
   /** Losses that weigh themselves change with the predictions. */
@@ -439,7 +434,7 @@ function render({ model, el }) {
   const equation = html("p", { class: "product" });
   const said = html("p", { class: "said" });
   const meaning = html("p", { class: "quiet" });
-  view.live.append(panels.above, bar, panels.below, html("div", { class: "sentence" }, equation, said, meaning), note);
+  view.live.append(panels.above, bar, panels.below, html("div", { class: "sentence" }, equation, said, meaning), kernel.trouble);
 
   const show = () => {
     const weighted = weigh_();

@@ -1,4 +1,4 @@
-import { asker, button, dial, floats, frame, html, listen, number, put, rounded, say, svg, typed } from "./common.js";
+import { answered, button, dial, floats, frame, html, listen, number, put, rounded, svg, typed } from "./common.js";
 
 // slope(f, x): f with tangent and secant beside their error, or contours with the gradient.
 // All values of f come from PyTorch: f around x once, f at x and its secants whenever x moves.
@@ -479,12 +479,7 @@ function refill(stand, elements) {
 function render({ model, el }) {
   const stage = frame("slope", model, el);
   const page = () => /** @type {Page} */ (model.get("page"));
-  const trouble = html("p", { class: "problem trouble", role: "status" });
-  const { ask, busy, close } = asker(model, (sentence) => {
-    say(trouble, sentence && `${sentence} The picture is for ${page().at}.`);
-    trouble.hidden = !sentence;
-  });
-  trouble.hidden = true;
+  const { ask, busy, close, trouble } = answered(model, () => `The picture is for ${page().at}.`);
   const stand = html("div", { class: "page" });
   stage.live.append(stand, trouble); // below: what is dragged must not move away under the hand
 
